@@ -1,0 +1,1 @@
+"""Typed client of the DFS group's management agent, on ncclient."""
