@@ -1,0 +1,62 @@
+"""The ARP/ND synchronisation engine of a DFS group: no NETCONF, no YANG, its own wire protocol between two devices."""
+
+from __future__ import annotations
+
+from mlag_agent.mlag.apply import Plan
+from mlag_agent.mlag.config import (
+    ChannelConfig,
+    DeviceIdentity,
+    DownReason,
+    EngineTimers,
+    EntryKind,
+    EntryOrigin,
+    EntryPath,
+    EntryType,
+    Fault,
+    GroupConfig,
+    Link,
+    Role,
+    TableCapacity,
+)
+from mlag_agent.mlag.device import Selector
+from mlag_agent.mlag.engine import Engine
+from mlag_agent.mlag.errors import (
+    AddressUnavailable,
+    EngineClosed,
+    EngineRefused,
+    FabricSettingsError,
+    PlanError,
+    PortInUse,
+    VpnInstanceUnavailable,
+)
+from mlag_agent.mlag.fabric_host import HostFabric, PeerLinkAddresses
+from mlag_agent.mlag.fabric_loopback import LoopbackFabric
+
+__all__ = [
+    "AddressUnavailable",
+    "ChannelConfig",
+    "DeviceIdentity",
+    "DownReason",
+    "Engine",
+    "EngineClosed",
+    "EngineRefused",
+    "EngineTimers",
+    "EntryKind",
+    "EntryOrigin",
+    "EntryPath",
+    "EntryType",
+    "FabricSettingsError",
+    "Fault",
+    "GroupConfig",
+    "HostFabric",
+    "Link",
+    "LoopbackFabric",
+    "PeerLinkAddresses",
+    "Plan",
+    "PlanError",
+    "PortInUse",
+    "Role",
+    "Selector",
+    "TableCapacity",
+    "VpnInstanceUnavailable",
+]

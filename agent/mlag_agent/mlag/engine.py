@@ -1,0 +1,612 @@
+"""The engine: composes the sans-IO parts, the fabric and the tables, and is the only thing that other layers use.
+
+It owns one timer, one coalesced refresh, and the tasks of its parts; ``aclose`` ends them all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random as _random
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Final, Self
+
+from mlag_agent.mlag.apply import Applier, Plan
+from mlag_agent.mlag.config import (
+    ChannelConfig,
+    DeviceIdentity,
+    DownReason,
+    EngineTimers,
+    EntryKind,
+    EntryPath,
+    EntryType,
+    Fault,
+    GroupConfig,
+    IPAddress,
+    Link,
+    Role,
+    TableCapacity,
+)
+from mlag_agent.mlag.device import Selector, SimulatedDevice
+from mlag_agent.mlag.errors import EngineClosed
+from mlag_agent.mlag.fabric import Connection, Fabric
+from mlag_agent.mlag.link import EntryLink, LinkSettings
+from mlag_agent.mlag.messages import NONCE_SIZE, Announcement, CloseCause
+from mlag_agent.mlag.peerlink import PeerLink
+from mlag_agent.mlag.reasons import Cause, ChannelFacts, channel_mismatch, derive_reason
+from mlag_agent.mlag.session import SessionEvent
+from mlag_agent.mlag.state import (
+    AuthenticationFailure,
+    ChannelDown,
+    ChannelState,
+    ChannelUp,
+    EngineEvent,
+    EngineState,
+    EntryPage,
+    PeerLinkDown,
+    PeerLinkState,
+    PeerLinkUp,
+    PeerState,
+    TableState,
+)
+from mlag_agent.mlag.sync import Synchroniser
+from mlag_agent.mlag.wire import PROTOCOL_VERSION
+
+__all__ = ["Engine"]
+
+WAKE_INTERVAL: Final = 0.01
+"""Seconds between two looks of ``wait_for``: a batch of entries changes the state thousands of times."""
+_COUNTER32: Final = 1 << 32
+
+
+def _no_ports() -> Mapping[int, str]:
+    return {}
+
+
+def _standing(config: GroupConfig | None) -> tuple[int, str | None, ChannelConfig | None] | None:
+    """What sessions stand on: all but the rates."""
+    return None if config is None else (config.group_id, config.password, config.channel)
+
+
+def _peer_state(peer: Announcement) -> PeerState:
+    channel = peer.channel
+    return PeerState(
+        device=peer.device,
+        model=peer.model,
+        group_id=peer.group_id,
+        local_address=None if channel is None else channel.local_address,
+        peer_address=None if channel is None else channel.peer_address,
+        tcp_port=None if channel is None else channel.tcp_port,
+        vpn_instance=None if channel is None else channel.vpn_instance,
+    )
+
+
+class Engine:
+    """Synchronisation engine of one device.
+
+    ``reserved_ports`` gives the TCP ports that the agent itself uses, by port with the owner's name: they are refused
+    whatever the fabric says. ``wall`` gives aware UTC, ``random`` numbers in 0..1 for jitter, ``nonce`` that many
+    unpredictable bytes. The monotonic clock is the event loop's. Must be made inside of a running loop.
+    """
+
+    def __init__(
+        self,
+        device: DeviceIdentity,
+        fabric: Fabric,
+        *,
+        timers: EngineTimers | None = None,
+        capacity: TableCapacity | None = None,
+        reserved_ports: Callable[[], Mapping[int, str]] = _no_ports,
+        wall: Callable[[], datetime] = lambda: datetime.now(UTC),
+        random: Callable[[], float] = _random.random,
+        nonce: Callable[[int], bytes] = os.urandom,
+        protocol_version: int = PROTOCOL_VERSION,
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._now = self._loop.time
+        self._device = device
+        self._fabric = fabric
+        self._timers = timers or EngineTimers()
+        self._wall = wall
+        self._started = self._closed = False
+        self._sync = Synchroniser(capacity or TableCapacity(), self._now, wall, self._emit)
+        self._simulated = SimulatedDevice(self._sync.tables, self._touch)
+        self._hello = PeerLink(
+            nonce(NONCE_SIZE), self._timers.hello_interval, self._timers.hello_hold, protocol_version
+        )
+        self._links = {
+            kind: EntryLink(
+                kind, self, self._timers, now=self._now, random=random, nonce=nonce, version=protocol_version
+            )
+            for kind in Link
+        }
+        self._channel = self._links[Link.CHANNEL]
+        self._stream = self._links[Link.PEER_LINK]
+        self._applier = Applier(
+            fabric,
+            reserved_ports=reserved_ports,
+            accepted=self._channel.incoming,
+            refused=self._channel.refuse,
+            switched=self._switched,
+            now=self._now,
+        )
+        self._subscribers: list[Callable[[EngineEvent], None]] = []
+        self._waiters: set[asyncio.Future[None]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._refresh_handle: asyncio.Handle | None = None
+        self._wake_timer: asyncio.TimerHandle | None = None
+        self._probe_task: asyncio.Task[None] | None = None
+        self._next_probe = 0.0
+        self._grace_end: tuple[Plan, float] | None = None
+        self._hellos_sent = 0
+        self._established = 0
+        self._channel_change = self._peer_link_change = wall()
+        self._peer_link_up = False
+        self._cause = Cause(DownReason.UNCONFIGURED, "no peer-link source is configured on this device")
+        self._alarmed: set[Link] = set()
+        self._alarm_counts: dict[Link, int] = {}
+
+    # -- life ------------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Open the fabric. Raises ``FabricSettingsError``."""
+        if self._started:
+            raise EngineClosed("the engine has been started before")
+        await self._fabric.open()
+        self._started = True
+        if self._fabric.peer_link is not None:
+            self._fabric.peer_link.set_receiver(self._hello_received)
+            self._fabric.peer_link.listener.set_handler(self._stream.incoming)
+        self._touch()
+
+    async def aclose(self) -> None:
+        """End sessions (the peer is told), give back sockets and claims, leave no task; harmless when repeated."""
+        if self._closed or not self._started:
+            self._closed = True
+            return
+        self._closed = True
+        for handle in (self._timer, self._refresh_handle, self._wake_timer):
+            if handle is not None:
+                handle.cancel()
+        if self._probe_task is not None:
+            self._probe_task.cancel()
+            await asyncio.gather(self._probe_task, return_exceptions=True)
+        await self._applier.aclose()
+        await asyncio.gather(*(link.aclose() for link in self._links.values()))
+        await self._fabric.aclose()
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_exception(EngineClosed("the engine was closed while its state was waited for"))
+        self._subscribers.clear()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    # -- configuration (ARCHITECTURE section 5) ----------------------------------------------------------------------
+
+    @property
+    def config(self) -> GroupConfig | None:
+        """The configuration in force."""
+        return self._applier.config
+
+    async def prepare(self, new: GroupConfig | None, *, lenient: bool = False) -> Plan:
+        """Take what ``new`` needs: its TCP port on its local address, really bound. ``None``: no group.
+
+        Raises ``PortInUse``, ``AddressUnavailable`` or ``VpnInstanceUnavailable``, and then nothing has changed.
+        With ``lenient`` (the start with a configuration that was accepted before) the plan is made all the same; the
+        channel is then down for that reason, and the engine tries again every ``address_check`` seconds.
+        """
+        self._require_running()
+        return await self._applier.prepare(new, lenient=lenient)
+
+    def commit(self, plan: Plan) -> None:
+        """Put a prepared plan in force. Fails only when used out of turn (``PlanError``)."""
+        self._require_running()
+        self._applier.commit(plan)
+        self._grace_end = (plan, self._now() + self._timers.plan_grace)
+
+    async def abort(self, plan: Plan) -> None:
+        """Give back what ``prepare`` took or, after the commit, go back to the previous configuration, port and all.
+
+        Harmless when repeated. ``PlanError`` when a later plan has been committed, or when, after ``finish`` or the
+        grace time, the previous port has meanwhile been taken by others (the previous configuration is then in force
+        all the same, and the state shows the reason).
+        """
+        self._require_running()
+        await self._applier.abort(plan)
+        self._touch()
+
+    def finish(self, plan: Plan) -> None:
+        """The transaction is through: what the plan replaced is given back now rather than after the grace time."""
+        self._applier.finish(plan)
+
+    # -- simulated device --------------------------------------------------------------------------------------------
+
+    async def learn(  # noqa: PLR0917 - the order of the leaves of learn-entries
+        self,
+        start_address: IPAddress,
+        count: int,
+        interface: str,
+        vlan: int,
+        kind: EntryKind = EntryKind.DYNAMIC,
+        start_mac: str = "02:00:00:00:00:01",
+    ) -> tuple[int, int]:
+        """``learn-entries``: returns (learned, refused). ``ValueError`` for an impossible range; nothing is learned."""
+        self._require_running()
+        learned, refused = await self._simulated.learn(start_address, count, interface, vlan, kind, start_mac)
+        if refused and kind is EntryKind.DYNAMIC:
+            self._sync.limit_reached(EntryType.ARP if start_address.version == 4 else EntryType.ND)
+        return learned, refused
+
+    async def age(self, selector: Selector | None = None) -> int:
+        """``age-entries``: local dynamic entries go and are withdrawn at the peer; returns how many."""
+        self._require_running()
+        return await self._simulated.age(selector or Selector())
+
+    async def flush(self, selector: Selector | None = None) -> int:
+        """``flush-entries``: dynamic entries go, the peer's too; returns how many."""
+        self._require_running()
+        return await self._simulated.flush(selector or Selector())
+
+    async def list_entries(self, selector: Selector | None = None, offset: int = 0, limit: int = 1000) -> EntryPage:
+        """``list-entries``: a page in ascending order of address, ARP first. ``ValueError`` for an impossible page."""
+        self._require_running()
+        return await self._simulated.list_entries(selector or Selector(), offset, limit)
+
+    def set_fault(self, link: Link, fault: Fault, delay_ms: int = 500) -> None:
+        """``set-fault``: acts on what this device sends, ``cut`` on both directions; ``delay_ms`` in milliseconds."""
+        self._require_running()
+        self._fabric.set_fault(link, fault, delay_ms)
+        self._touch()
+
+    # -- state and events --------------------------------------------------------------------------------------------
+
+    def tables(self) -> tuple[TableState, ...]:
+        """The tables' summary."""
+        return self._sync.table_states()
+
+    def state(self) -> EngineState:
+        """A snapshot of everything."""
+        config, peer = self._applier.config, self._hello.peer
+        return EngineState(
+            group_id=None if config is None else config.group_id,
+            peer_link=PeerLinkState(
+                up=self._peer_link_up,
+                last_change=self._peer_link_change,
+                hellos_sent=self._hellos_sent,
+                hellos_received=self._hello.hellos_received,
+                hellos_refused=self._hello.hellos_refused,
+                detail="" if self._hello.violation is None else self._hello.violation.detail,
+            ),
+            peer=None if peer is None else _peer_state(peer),
+            channel=self._channel_state(),
+            tables=self.tables(),
+            faults=tuple(faults.state() for faults in self._fabric.faults.values()),
+        )
+
+    def subscribe(self, callback: Callable[[EngineEvent], None]) -> Callable[[], None]:
+        """Have ``callback`` called with each event from the event loop; returns what ends the subscription.
+
+        An exception of a callback goes to the loop's exception handler and disturbs nobody else.
+        """
+        self._subscribers.append(callback)
+
+        def unsubscribe() -> None:
+            if callback in self._subscribers:
+                self._subscribers.remove(callback)
+
+        return unsubscribe
+
+    async def wait_for(
+        self,
+        predicate: Callable[[EngineState], bool],
+        timeout: float | None = None,  # noqa: ASYNC109 - the error names the last state, which asyncio.timeout cannot
+    ) -> EngineState:
+        """Wait for a state; ``timeout`` in seconds. ``TimeoutError`` names the last state; ``EngineClosed``."""
+        self._require_running()
+        try:
+            async with asyncio.timeout(timeout):
+                while not predicate(state := self.state()):
+                    waiter: asyncio.Future[None] = self._loop.create_future()
+                    self._waiters.add(waiter)
+                    try:
+                        await waiter
+                    finally:
+                        self._waiters.discard(waiter)
+        except TimeoutError:
+            raise TimeoutError(f"not within {timeout} s; the last state was {self.state()}") from None
+        return state
+
+    # -- LinkOwner ---------------------------------------------------------------------------------------------------
+
+    def session_up(self, link: EntryLink, peer: Announcement) -> None:
+        """See ``LinkOwner``."""
+        self._alarmed.discard(link.kind)
+        assert link.active is not None
+        self._sync.attach(link.active)
+        if link is self._channel:
+            self._established = (self._established + 1) % _COUNTER32
+            self._channel_change = self._wall()
+            self._emit(ChannelUp(self._channel_change, _peer_state(peer)))
+
+    def session_event(self, link: EntryLink, event: SessionEvent) -> None:
+        """See ``LinkOwner``."""
+        self._sync.received(event)
+
+    def session_down(self, link: EntryLink, cause: Cause) -> None:
+        """See ``LinkOwner``."""
+        self._sync.detach()
+        if link is self._channel:
+            self._channel_change = self._wall()
+            # The link says how the session ended; the engine may know better why (a new configuration, the hello).
+            self._cause = self._derive()
+            self._emit(ChannelDown(self._channel_change, self._cause.reason, self._cause.detail, was_up=True))
+
+    def link_touched(self) -> None:
+        """See ``LinkOwner``."""
+        self._touch()
+
+    # -- refresh -----------------------------------------------------------------------------------------------------
+
+    def _require_running(self) -> None:
+        if not self._started or self._closed:
+            raise EngineClosed("the engine is not running")
+
+    def _touch(self) -> None:
+        """Something changed: one refresh follows, however much changes before it."""
+        if self._refresh_handle is None and not self._closed:
+            self._refresh_handle = self._loop.call_soon(self._refresh)
+
+    def _refresh(self) -> None:
+        self._refresh_handle = None
+        self._hello.tick(self._now())
+        self._send_hellos()
+        self._tick_probe()
+        self._gate()
+        for link in self._links.values():
+            link.tick()
+        self._update_peer_link()
+        self._update_reason()
+        self._raise_alarms()
+        if self._sync.pump():
+            self._touch()
+        self._arm()
+        if self._waiters and self._wake_timer is None:
+            self._wake_timer = self._loop.call_later(WAKE_INTERVAL, self._wake)
+
+    def _arm(self) -> None:
+        """Set the one timer to the nearest deadline of any part."""
+        now = self._now()
+        due = [self._hello.next_deadline(), self._sync.next_deadline(now)]
+        due += [link.next_deadline() for link in self._links.values()]
+        if self._grace_end is not None:
+            due.append(self._grace_end[1])
+        # Times at which the answer to "why" may change by itself; those that are past have been looked at.
+        passive = [self._next_probe]
+        if self._channel.active is None:
+            passive.append(self._channel.waiting_since + self._timers.hello_hold)
+            if self._channel.failure is not None:
+                passive.append(self._channel.failure.at + self._failure_memory)
+        times = [at for at in due if at is not None] + [at for at in passive if at > now]
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(min(times), self._touch) if times else None
+
+    def _wake(self) -> None:
+        self._wake_timer = None
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def _send_hellos(self) -> None:
+        peer_link = self._fabric.peer_link
+        for datagram in self._hello.datagrams_to_send():
+            if peer_link is not None:
+                peer_link.send(datagram)
+                self._hellos_sent += 1
+
+    def _hello_received(self, datagram: bytes) -> None:
+        self._hello.receive(datagram, self._now())
+        self._touch()
+
+    def _tick_probe(self) -> None:
+        now = self._now()
+        if self._grace_end is not None and now >= self._grace_end[1]:
+            plan, self._grace_end = self._grace_end[0], None
+            self._applier.finish(plan)
+        if now < self._next_probe or self._probe_task is not None:
+            return
+        self._next_probe = now + self._timers.address_check
+        config = self._applier.config
+        if config is not None and config.channel is not None:
+            self._probe_task = self._loop.create_task(self._probe())
+
+    async def _probe(self) -> None:
+        try:
+            await self._applier.probe()
+        finally:
+            self._probe_task = None
+        block = self._applier.block
+        if block is not None:
+            self._channel.stop_sessions(block.reason, block.detail)
+        self._touch()
+
+    def _gate(self) -> None:
+        """Which link may try to connect; only a valid hello can keep a link from it."""
+        config, peer = self._applier.config, self._hello.peer
+        mine = self._announcement(config)
+        configured = mine is not None and mine.channel is not None
+        fits = mine is not None and (peer is None or channel_mismatch(mine, peer) is None)
+        self._channel.allow(configured and self._applier.block is None and fits)
+        entries_here = fits and not configured and peer is not None and peer.channel is None
+        self._stream.allow(entries_here)
+        if not entries_here:
+            self._stream.stop_sessions(CloseCause.RECONFIGURED, "the peer-link does not carry entries now")
+
+    def _update_peer_link(self) -> None:
+        peer = self._hello.peer
+        if (peer is not None) == self._peer_link_up:
+            return
+        self._peer_link_up = peer is not None
+        self._peer_link_change = self._wall()
+        if peer is not None:
+            self._alarmed.discard(Link.PEER_LINK)
+            self._emit(PeerLinkUp(self._peer_link_change, _peer_state(peer)))
+        else:
+            violation = self._hello.violation
+            detail = "no valid hello has arrived since" if violation is None else violation.detail
+            self._emit(PeerLinkDown(self._peer_link_change, detail))
+
+    def _update_reason(self) -> None:
+        if self._channel.active is not None:
+            return
+        cause = self._derive()
+        changed = (cause.reason, cause.detail) != (self._cause.reason, self._cause.detail)
+        if changed:
+            other_reason = cause.reason is not self._cause.reason
+            self._cause = cause
+            if other_reason:
+                self._emit(ChannelDown(self._wall(), cause.reason, cause.detail, was_up=False))
+
+    @property
+    def _failure_memory(self) -> float:
+        """Seconds after which a failure says nothing any more if no hello speaks for the peer: the next attempt, or
+        the next one of the peer, should have come by then."""
+        return 2 * (self._timers.retry_cap + self._timers.connect_timeout)
+
+    def _derive(self) -> Cause:
+        now = self._now()
+        config, peer = self._applier.config, self._hello.peer
+        mine = self._announcement(config)
+        failure = self._channel.failure
+        if failure is not None and peer is None and now >= failure.at + self._failure_memory:
+            failure = None
+        return derive_reason(
+            ChannelFacts(
+                configured=mine is not None and mine.channel is not None,
+                local_block=self._applier.block,
+                hello_violation=self._hello.violation,
+                peer_alive=peer is not None,
+                hello_mismatch=None if peer is None or mine is None else channel_mismatch(mine, peer),
+                failure=failure,
+                waiting=now - self._channel.waiting_since,
+                patience=self._timers.hello_hold,
+            )
+        )
+
+    def _raise_alarms(self) -> None:
+        counts = {
+            Link.CHANNEL: self._channel.authentication_failures,
+            Link.PEER_LINK: self._hello.authentication_failures + self._stream.authentication_failures,
+        }
+        for link, count in counts.items():
+            if count != self._alarm_counts.get(link, 0):
+                self._alarm_counts[link] = count
+                if link not in self._alarmed:
+                    self._alarmed.add(link)
+                    violation = self._hello.violation if link is Link.PEER_LINK else self._links[link].failure
+                    detail = "" if violation is None else violation.detail
+                    self._emit(AuthenticationFailure(self._wall(), link, detail))
+
+    def _emit(self, event: EngineEvent) -> None:
+        for subscriber in tuple(self._subscribers):
+            try:
+                subscriber(event)
+            except Exception as error:  # noqa: BLE001 - handed to the loop: a subscriber must not stop the engine
+                self._loop.call_exception_handler(
+                    {"message": f"a subscriber failed on {type(event).__name__}", "exception": error}
+                )
+
+    # -- configuration changes ---------------------------------------------------------------------------------------
+
+    def _announcement(self, config: GroupConfig | None) -> Announcement | None:
+        if config is None:
+            return None
+        return Announcement(
+            device=self._device.name,
+            model=self._device.model,
+            group_id=config.group_id,
+            priority=self._device.priority,
+            system_mac=self._device.system_mac,
+            hold_ms=int(self._timers.session_hold * 1000),
+            channel=config.channel,
+        )
+
+    def _switched(self, old: GroupConfig | None, new: GroupConfig | None) -> None:
+        """The configuration in force has changed; sessions go on if nothing that they stand on has."""
+        for entry_type in EntryType:
+            self._sync.set_rate(entry_type, None if new is None else new.rate(entry_type))
+        mine = self._announcement(new)
+        if _standing(old) != _standing(new):
+            detail = "the peer's configuration has been changed"
+            password = None if new is None else new.password
+            self._configure_channel(new, mine, CloseCause.RECONFIGURED, detail)
+            self._configure_stream(mine, password)
+            self._hello.configure(mine, password, self._now())
+            self._send_hellos()
+        if new is None:
+            self._sync.forget_peer()
+        self._next_probe = self._now() + self._timers.address_check
+        self._touch()
+
+    def _configure_channel(
+        self, new: GroupConfig | None, mine: Announcement | None, cause: CloseCause, detail: str
+    ) -> None:
+        if new is None or mine is None or new.channel is None:
+            self._channel.configure(None, cause, detail)
+            return
+        channel = new.channel
+
+        async def connect() -> Connection:
+            return await self._fabric.connect(
+                channel.vpn_instance, channel.local_address, channel.peer_address, channel.tcp_port
+            )
+
+        settings = LinkSettings(mine, new.password, channel.role is Role.CONNECTS, connect)
+        self._channel.configure(settings, cause, detail)
+
+    def _configure_stream(self, mine: Announcement | None, password: str | None) -> None:
+        peer_link = self._fabric.peer_link
+        if mine is None or mine.channel is not None or peer_link is None:
+            self._stream.configure(None, CloseCause.RECONFIGURED, "the device's configuration has been changed")
+        else:
+            settings = LinkSettings(mine, password, peer_link.initiates, peer_link.connect)
+            self._stream.configure(settings, CloseCause.RECONFIGURED, "the device's configuration has been changed")
+
+    # -- snapshot ----------------------------------------------------------------------------------------------------
+
+    def _channel_state(self) -> ChannelState:
+        config = self._applier.config
+        channel = None if config is None else config.channel
+        up = self._channel.active is not None
+        path = EntryPath.PEER_LINK if self._stream.active is not None else EntryPath.NONE
+        if up:
+            path = EntryPath.CHANNEL
+        failures = self._hello.authentication_failures + sum(
+            link.authentication_failures for link in self._links.values()
+        )
+        return ChannelState(
+            up=up,
+            down_reason=None if up else self._cause.reason,
+            detail="the channel is established" if up else self._cause.detail,
+            role=None if channel is None else channel.role,
+            local_address=None if channel is None else channel.local_address,
+            peer_address=None if channel is None else channel.peer_address,
+            tcp_port=None if channel is None else channel.tcp_port,
+            vpn_instance=None if channel is None else channel.vpn_instance,
+            entry_path=path,
+            last_change=self._channel_change,
+            established=self._established,
+            connect_attempts=self._channel.connect_attempts % _COUNTER32,
+            authentication_failures=failures % _COUNTER32,
+            protocol_errors=sum(link.protocol_errors for link in self._links.values()) % _COUNTER32,
+            statistics=self._sync.statistics(),
+        )

@@ -1,0 +1,237 @@
+"""Bodies of the protocol's messages: announcements (both hellos), entries, withdrawals, markers, close.
+
+Everything here is a pure function of bytes and values. ``decode_*`` raise ``ProtocolViolation`` and nothing else.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from enum import StrEnum
+from ipaddress import IPv4Address, IPv6Address
+from typing import Final
+
+from mlag_agent.mlag.config import MAX_NAME_BYTES, ChannelConfig, DownReason, EntryType
+from mlag_agent.mlag.wire import ProtocolViolation
+
+__all__ = [
+    "BATCH_RECORDS",
+    "NONCE_SIZE",
+    "NO_NONCE",
+    "RECORD",
+    "RECORD_SIZE",
+    "Announcement",
+    "CloseCause",
+    "CloseNotice",
+    "decode_announcement",
+    "decode_close",
+    "decode_entries",
+    "decode_marker",
+    "decode_withdrawals",
+    "encode_announcement",
+    "encode_close",
+    "encode_marker",
+    "encode_records",
+]
+
+NONCE_SIZE: Final = 16
+NO_NONCE: Final = bytes(NONCE_SIZE)
+BATCH_RECORDS: Final = 500
+"""Records per message: large enough that header and digest cost little, small enough that a keepalive waits for no
+more than a few of them, and 500 ND records stay below ``MAX_BODY``."""
+MAX_DETAIL: Final = 512
+"""Bytes of the sentence in a close message."""
+
+# An entry travels as address + VLAN (the key) and MAC: fixed size, so that iter_unpack feeds a dict at C speed.
+KEY_SIZE: Final = {EntryType.ARP: 6, EntryType.ND: 18}
+RECORD: Final = {EntryType.ARP: struct.Struct(">6s6s"), EntryType.ND: struct.Struct(">18s6s")}
+RECORD_SIZE: Final = {kind: record.size for kind, record in RECORD.items()}
+_KEY: Final = {EntryType.ARP: struct.Struct(">6s"), EntryType.ND: struct.Struct(">18s")}
+_RECORD_VLAN: Final = {EntryType.ARP: struct.Struct(">4xH6x"), EntryType.ND: struct.Struct(">16xH6x")}
+_KEY_VLAN: Final = {EntryType.ARP: struct.Struct(">4xH"), EntryType.ND: struct.Struct(">16xH")}
+_TYPE_CODE: Final = {EntryType.ARP: b"\x01", EntryType.ND: b"\x02"}
+_TYPE_OF_CODE: Final = {1: EntryType.ARP, 2: EntryType.ND}
+
+_ANNOUNCEMENT: Final = struct.Struct(">16s16sBB6sIBH16s16s")
+
+
+class CloseCause(StrEnum):
+    """Causes of a close beyond the down-reasons."""
+
+    SHUTDOWN = "shutdown"
+    RECONFIGURED = "reconfigured"
+    COLLISION = "collision"
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """What a hello says: the device, its group, and the parameters of its channel (``None``: it has none).
+
+    ``hold_ms`` is the sender's hold time in milliseconds. ``nonce`` is fresh for each session (TCP hello) or start of
+    the agent (DFS hello); ``echo`` is the nonce last heard from the other side, all zero when none was.
+    """
+
+    device: str
+    model: str
+    group_id: int
+    priority: int
+    system_mac: bytes
+    hold_ms: int
+    channel: ChannelConfig | None
+    nonce: bytes = NO_NONCE
+    echo: bytes = NO_NONCE
+
+
+@dataclass(frozen=True, slots=True)
+class CloseNotice:
+    """Why the peer closes: a down-reason or a cause of its own, and a sentence as the peer words it."""
+
+    cause: DownReason | CloseCause
+    detail: str
+
+
+def _broken(detail: str) -> ProtocolViolation:
+    return ProtocolViolation(DownReason.PROTOCOL_ERROR, detail)
+
+
+def encode_announcement(announcement: Announcement) -> bytes:
+    """Fixed part, then device, model and VPN instance name, each with a length of one byte."""
+    channel = announcement.channel
+    family, port, local, peer, vpn = 0, 0, b"", b"", b""
+    if channel is not None:
+        family, port = channel.family, channel.tcp_port
+        local, peer = channel.local_address.packed, channel.peer_address.packed
+        vpn = (channel.vpn_instance or "").encode()
+    fixed = _ANNOUNCEMENT.pack(
+        announcement.nonce,
+        announcement.echo,
+        announcement.group_id,
+        announcement.priority,
+        announcement.system_mac,
+        announcement.hold_ms,
+        family,
+        port,
+        local,
+        peer,
+    )
+    texts = (announcement.device.encode(), announcement.model.encode(), vpn)
+    return fixed + b"".join(bytes([len(text)]) + text for text in texts)
+
+
+def decode_announcement(body: bytes) -> Announcement:
+    """The reverse of ``encode_announcement``."""
+    if len(body) < _ANNOUNCEMENT.size:
+        raise _broken(f"a hello of {len(body)} bytes is too short")
+    nonce, echo, group, priority, mac, hold, family, port, local, peer = _ANNOUNCEMENT.unpack_from(body)
+    device, model, vpn = _decode_texts(body[_ANNOUNCEMENT.size :])
+    if not device or not model:
+        raise _broken("a hello names no device or no model")
+    channel = _decode_channel(family, port, local, peer, vpn)
+    return Announcement(device, model, group, priority, mac, hold, channel, nonce, echo)
+
+
+def _decode_texts(rest: bytes) -> tuple[str, str, str]:
+    texts: list[str] = []
+    for _ in range(3):
+        if not rest or len(rest) < 1 + rest[0]:
+            raise _broken("a text in a hello is cut short")
+        try:
+            texts.append(rest[1 : 1 + rest[0]].decode())
+        except UnicodeDecodeError:
+            raise _broken("a text in a hello is not UTF-8") from None
+        rest = rest[1 + rest[0] :]
+    if rest:
+        raise _broken(f"{len(rest)} bytes follow the end of a hello")
+    return texts[0], texts[1], texts[2]
+
+
+def _decode_channel(family: int, port: int, local: bytes, peer: bytes, vpn: str) -> ChannelConfig | None:
+    if family == 0:
+        if port or any(local) or any(peer) or vpn:
+            raise _broken("a hello announces no channel and yet parameters of one")
+        return None
+    try:
+        if family == 4:
+            if any(local[4:]) or any(peer[4:]):
+                raise _broken("an IPv4 address in a hello is longer than 4 bytes")
+            return ChannelConfig(4, IPv4Address(local[:4]), IPv4Address(peer[:4]), vpn or None, port)
+        if family == 6:
+            return ChannelConfig(6, IPv6Address(local), IPv6Address(peer), vpn or None, port)
+    except ValueError as error:
+        raise _broken(f"the channel in a hello is impossible: {error}") from None
+    raise _broken(f"address family {family} in a hello is unknown")
+
+
+def encode_records(entry_type: EntryType, records: bytes) -> bytes:
+    """Body of an entries message (records of key and MAC) or a withdrawal (keys)."""
+    return _TYPE_CODE[entry_type] + records
+
+
+def decode_entries(body: bytes) -> tuple[EntryType, dict[bytes, bytes]]:
+    """Type and, by key (address + VLAN), the MAC of each record; a key that comes twice has its last MAC."""
+    entry_type, records = _decode_body(body, RECORD_SIZE)
+    _check_vlans(_RECORD_VLAN[entry_type], records)
+    return entry_type, dict(RECORD[entry_type].iter_unpack(records))
+
+
+def decode_withdrawals(body: bytes) -> tuple[EntryType, list[bytes]]:
+    """Type and the keys to withdraw."""
+    entry_type, records = _decode_body(body, KEY_SIZE)
+    _check_vlans(_KEY_VLAN[entry_type], records)
+    return entry_type, [key for (key,) in _KEY[entry_type].iter_unpack(records)]
+
+
+def _check_vlans(layout: struct.Struct, records: bytes) -> None:
+    lowest, highest = min(layout.iter_unpack(records))[0], max(layout.iter_unpack(records))[0]
+    if lowest < 1 or highest > 4094:
+        raise _broken(f"VLAN {highest if highest > 4094 else lowest} in an entry is outside 1..4094")
+
+
+def _decode_body(body: bytes, sizes: dict[EntryType, int]) -> tuple[EntryType, bytes]:
+    entry_type = _decode_type(body)
+    size = sizes[entry_type]
+    count, rest = divmod(len(body) - 1, size)
+    if rest or not 1 <= count <= BATCH_RECORDS:
+        raise _broken(f"{len(body) - 1} bytes of entries are not 1 to {BATCH_RECORDS} records of {size} bytes")
+    return entry_type, body[1:]
+
+
+def _decode_type(body: bytes) -> EntryType:
+    entry_type = _TYPE_OF_CODE.get(body[0]) if body else None
+    if entry_type is None:
+        raise _broken("the type of entries is unknown")
+    return entry_type
+
+
+def encode_marker(entry_type: EntryType) -> bytes:
+    """Body of an end-of-batch marker."""
+    return _TYPE_CODE[entry_type]
+
+
+def decode_marker(body: bytes) -> EntryType:
+    """The table whose batch is complete."""
+    if len(body) != 1:
+        raise _broken(f"an end-of-batch marker has 1 byte, not {len(body)}")
+    return _decode_type(body)
+
+
+def encode_close(notice: CloseNotice) -> bytes:
+    """Cause with a length of one byte, then the sentence, cut at ``MAX_DETAIL`` bytes."""
+    cause = notice.cause.value.encode()
+    # Cut between characters, not inside of one.
+    detail = notice.detail.encode()[:MAX_DETAIL].decode(errors="ignore").encode()
+    return bytes([len(cause)]) + cause + detail
+
+
+def decode_close(body: bytes) -> CloseNotice:
+    """The reverse of ``encode_close``."""
+    if not body or len(body) < 1 + body[0] or len(body) > 1 + MAX_NAME_BYTES + MAX_DETAIL:
+        raise _broken("a close message is cut short or too long")
+    try:
+        cause, detail = body[1 : 1 + body[0]].decode(), body[1 + body[0] :].decode()
+    except UnicodeDecodeError:
+        raise _broken("a text in a close message is not UTF-8") from None
+    for causes in (DownReason, CloseCause):
+        if cause in causes._value2member_map_:
+            return CloseNotice(causes(cause), detail)
+    raise _broken("the cause in a close message is unknown")

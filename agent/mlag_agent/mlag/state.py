@@ -1,0 +1,215 @@
+"""Snapshots and events that the engine gives out: frozen, complete for the YANG state trees, without secrets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from mlag_agent.mlag.config import (
+    DownReason,
+    EntryKind,
+    EntryOrigin,
+    EntryPath,
+    EntryType,
+    Fault,
+    IPAddress,
+    Link,
+    Role,
+)
+
+__all__ = [
+    "AuthenticationFailure",
+    "ChannelDown",
+    "ChannelState",
+    "ChannelUp",
+    "EngineEvent",
+    "EngineState",
+    "Entry",
+    "EntryLimit",
+    "EntryPage",
+    "EntryStatistics",
+    "FaultState",
+    "PeerLinkDown",
+    "PeerLinkState",
+    "PeerLinkUp",
+    "PeerState",
+    "TableState",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry of a table as ``list-entries`` shows it; ``mac`` as six pairs of hexadecimal digits with colons."""
+
+    address: IPAddress
+    vlan: int
+    mac: str
+    interface: str | None
+    kind: EntryKind
+    origin: EntryOrigin
+
+
+@dataclass(frozen=True, slots=True)
+class EntryPage:
+    """``total`` entries match; ``entries`` are those of the page asked for, in ascending order of address."""
+
+    total: int
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TableState:
+    """``/mlag-simulator:simulator/table``; all numbers are entries."""
+
+    type: EntryType
+    capacity: int
+    entries: int
+    local_dynamic: int
+    local_static: int
+    local_interface: int
+    from_peer: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class EntryStatistics:
+    """``sync-channel/entry-statistics``; counters since the engine's start."""
+
+    type: EntryType
+    sent: int
+    received: int
+    withdrawn: int
+    withdrawals_received: int
+    dropped_capacity: int
+    throttled: int
+    pending: int
+
+
+@dataclass(frozen=True, slots=True)
+class PeerState:
+    """``dfs-group/state/peer``: the peer's last valid hello."""
+
+    device: str
+    model: str
+    group_id: int
+    local_address: IPAddress | None
+    peer_address: IPAddress | None
+    tcp_port: int | None
+    vpn_instance: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PeerLinkState:
+    """``dfs-group/state/peer-link``; ``last_change`` is aware UTC, ``detail`` says why hellos are refused."""
+
+    up: bool
+    last_change: datetime
+    hellos_sent: int
+    hellos_received: int
+    hellos_refused: int
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelState:
+    """``dfs-group/state/sync-channel``; ``down_reason`` is ``None`` exactly when ``up``."""
+
+    up: bool
+    down_reason: DownReason | None
+    detail: str
+    role: Role | None
+    local_address: IPAddress | None
+    peer_address: IPAddress | None
+    tcp_port: int | None
+    vpn_instance: str | None
+    entry_path: EntryPath
+    last_change: datetime
+    established: int
+    connect_attempts: int
+    authentication_failures: int
+    protocol_errors: int
+    statistics: tuple[EntryStatistics, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FaultState:
+    """The fault on one link; ``delay_ms`` in milliseconds, 0 unless the fault is ``delay``."""
+
+    link: Link
+    fault: Fault
+    delay_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class EngineState:
+    """Everything at one moment. ``group_id`` is ``None`` and ``peer`` empty while no group is configured."""
+
+    group_id: int | None
+    peer_link: PeerLinkState
+    peer: PeerState | None
+    channel: ChannelState
+    tables: tuple[TableState, ...]
+    faults: tuple[FaultState, ...]
+
+    def table(self, entry_type: EntryType) -> TableState:
+        """The table of one type."""
+        return next(table for table in self.tables if table.type is entry_type)
+
+    def statistics(self, entry_type: EntryType) -> EntryStatistics:
+        """The counters of one type."""
+        return next(entry for entry in self.channel.statistics if entry.type is entry_type)
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelUp:
+    """The channel is established and carries entries."""
+
+    at: datetime
+    peer: PeerState
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelDown:
+    """The channel went down, or it stays down for another reason than before (``was_up`` false)."""
+
+    at: datetime
+    reason: DownReason
+    detail: str
+    was_up: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PeerLinkUp:
+    """Valid hellos of the peer arrive."""
+
+    at: datetime
+    peer: PeerState
+
+
+@dataclass(frozen=True, slots=True)
+class PeerLinkDown:
+    """No valid hello arrived for the hold time, or hellos are refused."""
+
+    at: datetime
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class EntryLimit:
+    """A table was full and refused an entry; given once until there is room again. ``capacity`` in entries."""
+
+    at: datetime
+    type: EntryType
+    capacity: int
+
+
+@dataclass(frozen=True, slots=True)
+class AuthenticationFailure:
+    """A packet was dropped for its digest; given once for each run of failures on a link."""
+
+    at: datetime
+    link: Link
+    detail: str
+
+
+EngineEvent = ChannelUp | ChannelDown | PeerLinkUp | PeerLinkDown | EntryLimit | AuthenticationFailure
