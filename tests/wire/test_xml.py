@@ -9,7 +9,8 @@ from mlag_agent.errors import WireError
 from mlag_agent.wire.xml import MAX_DEPTH, MalformedMessage, parse_message, recover_root, split_name
 
 LAUGHS = b"""<?xml version="1.0"?>
-<!DOCTYPE lolz [<!ENTITY a "lol"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;&a;&a;"><!ENTITY c "&b;&b;&b;&b;&b;&b;&b;&b;&b;&b;">]>
+<!DOCTYPE lolz [<!ENTITY a "lol"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;&a;&a;">
+<!ENTITY c "&b;&b;&b;&b;&b;&b;&b;&b;&b;&b;">]>
 <rpc message-id="1">&c;</rpc>"""
 
 

@@ -1,0 +1,119 @@
+"""Users: passwords and keys."""
+
+import asyncio
+import statistics
+import time
+from collections.abc import Iterator
+
+import asyncssh
+import pytest
+
+from mlag_agent.access.users import MAX_PASSWORD, User, Users, hash_password, parse_authorized_keys
+from mlag_agent.errors import SettingsError
+
+PASSWORD = "correct horse"
+HASH = hash_password(PASSWORD)
+KEY = asyncssh.generate_private_key("ssh-ed25519", comment="anna@example")
+OTHER_KEY = asyncssh.generate_private_key("ssh-ed25519")
+
+
+@pytest.fixture
+def users() -> Iterator[Users]:
+    found = Users([User("anna", HASH), User("keys-only", None, (KEY,))])
+    yield found
+    found.close()
+
+
+async def test_right_and_wrong(users: Users) -> None:
+    assert await users.verify_password("anna", PASSWORD)
+    assert await users.verify_password("anna", PASSWORD)  # from memory
+    assert not await users.verify_password("anna", PASSWORD + "x")
+    assert not await users.verify_password("anna", "")
+    assert not await users.verify_password("anna", "x" * (MAX_PASSWORD + 1))
+    assert not await users.verify_password("anna", "\ud800")
+    assert not await users.verify_password("nobody", PASSWORD)
+    assert not await users.verify_password("keys-only", "")
+    assert not await users.verify_password("keys-only", PASSWORD)
+
+
+async def test_what_is_remembered_belongs_to_one_user() -> None:
+    users = Users([User("a", hash_password("one")), User("b", hash_password("two"))])
+    assert await users.verify_password("a", "one")
+    assert not await users.verify_password("b", "one")
+    assert await users.verify_password("b", "two")
+    users.close()
+
+
+async def test_the_event_loop_does_not_wait(users: Users) -> None:
+    ticks = 0
+
+    async def tick() -> None:
+        nonlocal ticks
+        while True:
+            await asyncio.sleep(0)
+            ticks += 1
+
+    ticker = asyncio.create_task(tick())
+    await asyncio.gather(*(users.verify_password("anna", f"wrong {number}") for number in range(4)))
+    ticker.cancel()
+    assert ticks > 20
+
+
+async def test_an_unknown_user_costs_the_same(users: Users) -> None:
+    async def cost(name: str) -> float:
+        times = []
+        for number in range(9):
+            begin = time.perf_counter()
+            await users.verify_password(name, f"wrong {number}")
+            times.append(time.perf_counter() - begin)
+        return statistics.median(times)
+
+    wrong = await cost("anna")
+    for name in ("nobody", "keys-only"):
+        assert 0.4 < await cost(name) / wrong < 2.5
+
+
+def test_keys(users: Users) -> None:
+    public = KEY.convert_to_public()
+    assert users.verify_key("keys-only", public)
+    assert not users.verify_key("keys-only", OTHER_KEY.convert_to_public())
+    assert not users.verify_key("anna", public)
+    assert not users.verify_key("nobody", public)
+
+
+def test_methods_in_use(users: Users) -> None:
+    assert users.passwords_in_use
+    assert users.keys_in_use
+    empty = Users([])
+    assert not empty.passwords_in_use
+    assert not empty.keys_in_use
+    empty.close()
+
+
+def test_settings_that_are_wrong() -> None:
+    with pytest.raises(SettingsError, match="not an argon2 hash") as caught:
+        User("anna", "in the clear")
+    assert "hash_password" in caught.value.hint
+    with pytest.raises(SettingsError, match="needs a name"):
+        User("")
+    with pytest.raises(SettingsError, match="listed twice"):
+        Users([User("a"), User("a")])
+    with pytest.raises(SettingsError, match="empty"):
+        hash_password("")
+    with pytest.raises(SettingsError, match="at most"):
+        hash_password("x" * (MAX_PASSWORD + 1))
+
+
+def test_a_hash_does_not_show_in_logs() -> None:
+    assert "argon2" not in repr(User("anna", HASH))
+    assert HASH.startswith("$argon2id$")
+    assert hash_password(PASSWORD) != HASH
+
+
+def test_authorized_keys() -> None:
+    text = f"# comment\n\n{KEY.export_public_key().decode()}\n  {OTHER_KEY.export_public_key().decode()}"
+    keys = parse_authorized_keys(text, source="the file")
+    assert [key.public_data for key in keys] == [KEY.public_data, OTHER_KEY.public_data]
+    for bad in ("ssh-ed25519 nonsense", 'no-pty,command="x" ' + KEY.export_public_key().decode(), "password"):
+        with pytest.raises(SettingsError, match="line 2 of the file"):
+            parse_authorized_keys(f"#\n{bad}", source="the file")
