@@ -83,6 +83,7 @@ class Lab:
     def group(
         self,
         side: int | None,
+        *,
         addresses: tuple[str, str] = V4,
         port: int = 2048,
         password: str | None = None,
@@ -107,18 +108,29 @@ class Lab:
         )
 
     async def equal(self, a: Engine, b: Engine) -> None:
-        """Both tables show the same digests, and nothing waits."""
-
-        def digests(engine: Engine) -> list[str]:
-            return [table.digest for table in engine.tables()]
-
+        """Nothing waits on either side, and both show the same digests."""
         async with asyncio.timeout(self.limit):
-            while digests(a) != digests(b) or a.state().statistics(EntryType.ARP).pending:
-                before = digests(a), digests(b)
-                await b.wait_for(lambda _: (digests(a), digests(b)) != before or digests(a) == digests(b), self.limit)
+            while True:
+                state = await a.wait_for(lambda s: not any(entry.pending for entry in s.channel.statistics))
+                other = await b.wait_for(lambda s: not any(entry.pending for entry in s.channel.statistics))
+                if [table.digest for table in state.tables] == [table.digest for table in other.tables]:
+                    return
+                await next_change(a, b)
 
     async def close(self) -> None:
         await asyncio.gather(*(engine.aclose() for engine in self.engines))
+
+
+async def next_change(*engines: Engine) -> None:
+    """Until the state of one of the engines may have changed."""
+    waits = []
+    for engine in engines:
+        looks = iter((False, True))
+        waits.append(asyncio.ensure_future(engine.wait_for(lambda _, looks=looks: next(looks, True))))
+    _, pending = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    for wait in pending:
+        wait.cancel()
+    await asyncio.gather(*waits, return_exceptions=True)
 
 
 def open_sockets() -> set[str]:

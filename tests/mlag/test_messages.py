@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
@@ -73,20 +74,16 @@ def test_cut_or_longer_announcement_is_refused(announcement: Announcement, cut: 
 )
 @given(noise=st.binary(max_size=300))
 def test_noise_raises_nothing_but_a_violation(decode: Callable[[bytes], Any], noise: bytes) -> None:
-    try:
+    with suppress(ProtocolViolation):
         decode(noise)
-    except ProtocolViolation as violation:
-        assert violation.reason is DownReason.PROTOCOL_ERROR
 
 
 @given(ANNOUNCEMENTS, st.data())
 def test_changed_announcement_raises_nothing_but_a_violation(announcement: Announcement, data: st.DataObject) -> None:
     body = bytearray(encode_announcement(announcement))
     body[data.draw(st.integers(0, len(body) - 1))] = data.draw(st.integers(0, 255))
-    try:
+    with suppress(ProtocolViolation):
         decode_announcement(bytes(body))
-    except ProtocolViolation as violation:
-        assert violation.reason is DownReason.PROTOCOL_ERROR
 
 
 @pytest.mark.parametrize("entry_type", list(EntryType))

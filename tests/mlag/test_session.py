@@ -161,7 +161,7 @@ def test_own_packets_reflected_are_no_good() -> None:
     (down,) = a.receive(a.data_to_send(), 0.0)
     assert isinstance(down, SessionDown)
     assert "own hello" in down.cause.detail
-    a, b = established()
+    a, _ = established()
     a.send_entries(EntryType.ARP, KEY + MAC, 1.0)
     mine = a.data_to_send()
     (down,) = a.receive(mine, 1.0)

@@ -185,13 +185,15 @@ class NeighbourTable:
         def add(key: bytes, value: bytes) -> bool:
             if key not in table and key not in other and len(table) + len(other) >= self._configured_capacity:
                 return False
+            again = key in table
             was_dynamic = self._dynamic.pop(key, None) is not None
             other.pop(key, None)
             table[key] = value
             mac = self._active.pop(key, None)
             if mac is not None:
                 self._shaded[key] = mac
-            if self._outbox is not None:
+            # A static entry that is configured again must not withdraw what it was left with at the peer.
+            if self._outbox is not None and not (again and kind is EntryKind.STATIC):
                 if was_dynamic and kind is EntryKind.STATIC and self.type is EntryType.ND:
                     self._outbox.left(key)  # DOMAIN 1.4: neither sent any more nor withdrawn
                 else:
