@@ -141,6 +141,10 @@ class FrameDecoder:
     # --- chunked framing --------------------------------------------------------------------------------------------
 
     def _next_chunked(self) -> bytes | None:
+        if not self._remaining and not self._body:
+            message = self._whole_message()
+            if message is not None:
+                return message
         while True:
             if self._remaining and not self._take_data():
                 return None
@@ -156,6 +160,17 @@ class FrameDecoder:
             if len(self._body) + size > self.max_message_size:
                 raise MessageTooBig(self.max_message_size)
             self._remaining = size
+
+    def _whole_message(self) -> bytes | None:
+        """The next message if it is all there in one chunk, as nearly all are; anything else takes the loop."""
+        match = _HEADER.match(self._buffer, self._position)
+        if match is None or not match.group(1):
+            return None
+        start, size = match.end(), int(match.group(1))
+        if size > self.max_message_size or not self._buffer.startswith(END_OF_CHUNKS, start + size):
+            return None
+        self._position = start + size + len(END_OF_CHUNKS)
+        return bytes(self._buffer[start : start + size])
 
     def _take_data(self) -> bool:
         """Move what is there of the chunk under way to the body; True if the chunk is complete."""

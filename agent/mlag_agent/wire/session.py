@@ -227,7 +227,7 @@ class Session:
 
         Raises :exc:`SessionMisuse` before the hellos and after :meth:`close`.
         """
-        if self._state not in {State.OPEN, State.DRAINING}:
+        if self._state is not State.OPEN and self._state is not State.DRAINING:
             raise SessionMisuse(f"nothing can be sent in state {self._state.value}")
         self._outgoing.append(encode(message, self._framing))
 
@@ -243,10 +243,10 @@ class Session:
         After ``SessionEnded``, and after :meth:`close`, bytes are ignored: the peer may not know of the end yet.
         """
         events: list[Event] = []
-        if self._state in {State.DRAINING, State.CLOSED}:
+        if not self._reading:
             return events
         self._decoder.feed(data)
-        while self._state in {State.AWAITING_HELLO, State.OPEN}:
+        while self._reading:
             try:
                 message = self._decoder.next_message()
             except (FramingError, MessageTooBig) as error:
@@ -260,7 +260,7 @@ class Session:
 
     def receive_eof(self) -> list[Event]:
         """The peer sends no more bytes; it may still read replies to what it has asked."""
-        if self._state in {State.DRAINING, State.CLOSED}:
+        if not self._reading:
             return []
         inside = self._decoder.inside_message
         before = self._state is State.AWAITING_HELLO
@@ -270,6 +270,11 @@ class Session:
         if before:
             return [SessionEnded("the peer closed its side before its hello", by_peer_error=True)]
         return [SessionEnded("the peer closed its side", by_peer_error=False)]
+
+    @property
+    def _reading(self) -> bool:
+        # Not "in {...}": hashing an enum calls Python, and this runs for each message.
+        return self._state is State.OPEN or self._state is State.AWAITING_HELLO
 
     def _move(self, trigger: Trigger) -> None:
         self._state = TRANSITIONS[self._state][trigger]
