@@ -175,6 +175,8 @@ class Applier:
         async with self._lock:
             if self._last is not None:
                 self.finish(self._last)
+            if self._prepared is not None:
+                self._discard(self._prepared.listener, keep=(self.listener,))
             self._generation += 1
             self.config, listener, self.listener = None, self.listener, None
             self._discard(listener, keep=())

@@ -33,7 +33,7 @@ def describe_port_holder(address: str, port: int) -> str:
 
 def _holds(process: Path, links: set[str]) -> bool:
     try:
-        return any(os.readlink(entry.path) in links for entry in os.scandir(process / "fd"))
+        return any(os.readlink(process / "fd" / name) in links for name in os.listdir(process / "fd"))
     except OSError:
         return False  # ended meanwhile, or of another user: the hint stays vague
 

@@ -1,0 +1,263 @@
+"""Composition root: from settings to a running agent, and back to nothing.  The only file that knows every layer."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from lxml import etree
+
+from mlag_agent.access.sealing import Sealer
+from mlag_agent.access.users import Users
+from mlag_agent.config import Settings, make_fabric, make_users
+from mlag_agent.data.decode import Operation
+from mlag_agent.data.edit import Editor
+from mlag_agent.data.tree import Container, empty
+from mlag_agent.datastore.payload import PayloadReader
+from mlag_agent.datastore.persist import Journal, Stored
+from mlag_agent.datastore.stores import Datastore, Datastores
+from mlag_agent.datastore.transaction import Transactor
+from mlag_agent.errors import RpcFailure, SettingsError
+from mlag_agent.features import interfaces, mlag, monitoring, netconf, simulator, yang_library
+from mlag_agent.features.base import Agent, Feature
+from mlag_agent.mlag import DeviceIdentity, Engine, EngineTimers, TableCapacity
+from mlag_agent.models import find_model
+from mlag_agent.schema.library import SchemaLibrary
+from mlag_agent.schema.model import ModuleRequest
+from mlag_agent.server.dispatcher import Dispatcher
+from mlag_agent.server.registry import Registry
+from mlag_agent.server.session import NetconfSession
+from mlag_agent.server.transports.connection import Connection
+from mlag_agent.server.transports.hostkey import load_or_create_host_key
+from mlag_agent.server.transports.ssh import SshListener, SshTransport
+from mlag_agent.wire.capabilities import BASE_1_0, BASE_1_1
+from mlag_agent.wire.session import Session
+
+__all__ = ["Device"]
+
+_LOG = logging.getLogger(__name__)
+
+
+@lru_cache(maxsize=8)
+def _library(requests: tuple[ModuleRequest, ...], folders: tuple[Path, ...]) -> SchemaLibrary:
+    """Two devices of one model in one process share their schema: it never changes."""
+    return SchemaLibrary.load(requests, folders)
+
+
+class Device:
+    """One simulated switch with its agent.  ``async with`` starts and ends it.
+
+    Raises SettingsError or SchemaError when it cannot start; then nothing is left behind.
+    """
+
+    def __init__(self, settings: Settings, *, timers: EngineTimers | None = None) -> None:
+        self.settings = settings
+        self._timers = timers
+        self._listener: SshListener | None = None
+        self._users: Users | None = None
+        self._journal: Journal | None = None
+        self._engine: Engine | None = None
+        self._agent: Agent | None = None
+        self.registry = Registry()
+
+    # --- what the outside may know ----------------------------------------------------------------------
+
+    @property
+    def port(self) -> int:
+        """The TCP port that NETCONF over SSH is served on."""
+        assert self._listener is not None, "the device is not started"
+        return self._listener.port
+
+    @property
+    def engine(self) -> Engine:
+        """The synchronisation engine."""
+        assert self._engine is not None, "the device is not started"
+        return self._engine
+
+    @property
+    def agent(self) -> Agent:
+        """Datastores, transactor and schema."""
+        assert self._agent is not None, "the device is not started"
+        return self._agent
+
+    # --- life -------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Start everything; the device accepts sessions when this returns."""
+        try:
+            await self._start()
+        except BaseException:
+            await self.aclose()
+            raise
+
+    async def _start(self) -> None:
+        settings = self.settings
+        folder = _state_folder(settings)
+        model = find_model(settings.device.model)
+        self._users = Users(make_users(settings))
+        host_key = load_or_create_host_key(folder / "ssh_host_ed25519_key")
+        sealer = Sealer.load_or_create(folder / "sealing.key")
+        engine = self._engine = Engine(
+            DeviceIdentity(settings.device.name, model.name, _system_mac(settings.device.name)),
+            make_fabric(settings),
+            timers=self._timers,
+            capacity=TableCapacity(settings.tables.arp, settings.tables.nd),
+            reserved_ports=self._own_ports,
+        )
+        await engine.start()
+        features = (
+            netconf.feature(startup=settings.startup),
+            monitoring.FEATURE,
+            yang_library.FEATURE,
+            interfaces.feature(),
+            mlag.feature(engine, model),
+            simulator.feature(engine),
+        )
+        library = _library(
+            tuple(request for feature in features for request in feature.modules),
+            tuple(Path(folder).resolve() for folder in settings.yang_dirs),
+        )
+        self._journal = Journal.open(folder / "state.db")
+        agent = self._agent = self._make_agent(library, features, sealer, engine, self._journal)
+        await self._restore(agent)
+        dispatcher = Dispatcher(agent)
+
+        async def on_session(connection: Connection) -> None:
+            wire = Session(
+                session_id=self.registry.take_number(), capabilities=agent.capabilities, strict=settings.strict
+            )
+            session = NetconfSession(
+                connection, wire, dispatcher=dispatcher, registry=self.registry, stores=agent.stores
+            )
+            await session.run()
+
+        self._listener = await SshTransport().start(
+            settings.listen.host,
+            settings.listen.port,
+            host_keys=[host_key],
+            users=self._users,
+            on_session=on_session,
+        )
+
+    def _make_agent(
+        self, library: SchemaLibrary, features: tuple[Feature, ...], sealer: Sealer, engine: Engine, journal: Journal
+    ) -> Agent:
+        nothing = empty(library.tree.data)
+        stores = Datastores(nothing, nothing if self.settings.startup else None)
+        return Agent(
+            library=library,
+            stores=stores,
+            transactor=Transactor(
+                library, stores, subscribers=(mlag.EngineSubscriber(engine, sealer),), journal=journal
+            ),
+            reader=PayloadReader(library, mlag.password_transforms(library.tree, sealer)),
+            journal=journal,
+            sessions=self.registry,
+            strict=self.settings.strict,
+            capabilities=_capabilities(library, features),
+            features=features,
+        )
+
+    def _own_ports(self) -> Mapping[int, str]:
+        return {} if self._listener is None else {self._listener.port: "NETCONF over SSH of this agent"}
+
+    async def _restore(self, agent: Agent) -> None:
+        """Running as it was last committed; with a startup datastore, as that says."""
+        assert self._journal is not None
+        source = Datastore.STARTUP if self.settings.startup else Datastore.RUNNING
+        stored = self._journal.load(source)
+        if stored is None:
+            return
+        try:
+            root = _replay(agent, stored)
+            if self.settings.startup:
+                agent.stores.startup = root
+            await agent.transactor.apply(root, restoring=True)
+        except (RpcFailure, etree.XMLSyntaxError) as problem:
+            raise SettingsError(
+                f"the stored configuration cannot be used: {problem}",
+                f"start with the model and modules it was made with, or with another state folder than "
+                f"{self.settings.state}",
+            ) from problem
+
+    async def aclose(self) -> None:
+        """End sessions, engine and files; nothing runs on after this."""
+        if self._listener is not None:
+            await self._listener.aclose()
+        if self._engine is not None:
+            await self._engine.aclose()
+        if self._journal is not None:
+            self._journal.close()
+        if self._users is not None:
+            self._users.close()
+        self._listener = self._engine = self._journal = self._users = None
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+
+def _state_folder(settings: Settings) -> Path:
+    folder = Path(settings.state)
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise SettingsError(f"cannot make the state folder {folder}: {error.strerror}", "give --state FOLDER") from error
+    return folder
+
+
+def _system_mac(name: str) -> bytes:
+    """A locally administered address that differs with the device's name."""
+    return b"\x02" + hashlib.sha256(name.encode()).digest()[:5]
+
+
+def _capabilities(library: SchemaLibrary, features: Sequence[Feature]) -> tuple[str, ...]:
+    """What ``<hello>`` says: the base, what features add, and the YANG 1 modules (RFC 6020 section 5.6.4).
+
+    YANG 1.1 modules are announced by yang-library alone (RFC 7950 section 5.6.4).
+    """
+    found = [BASE_1_0, BASE_1_1]
+    for feature in features:
+        found.extend(feature.capabilities)
+    found.append(yang_library.capability(library.content_id))
+    for module in library.tree.modules.values():
+        if not module.implemented or module.yang_version == "1.1":
+            continue
+        uri = f"{module.namespace}?module={module.name}"
+        if module.revision:
+            uri += f"&revision={module.revision}"
+        if module.features:
+            uri += f"&features={','.join(module.features)}"
+        if module.deviations:
+            uri += f"&deviations={','.join(module.deviations)}"
+        found.append(uri)
+    return tuple(found)
+
+
+def _replay(agent: Agent, stored: Stored) -> Container:
+    """The configuration that a snapshot and the edits after it give."""
+    root = empty(agent.library.tree.data)
+    for document in (stored.snapshot, *stored.edits):
+        editor = Editor()
+        root = editor.apply(root, agent.reader.read(_parse(document)), Operation.MERGE)
+        if editor.errors:
+            raise RpcFailure(*editor.errors)
+    return root
+
+
+# What this agent has written itself may be larger than any message.
+_STORED = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=True, remove_comments=True)
+
+
+def _parse(document: bytes) -> etree._Element:
+    return etree.fromstring(b"<config>" + document + b"</config>", _STORED)

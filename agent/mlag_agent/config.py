@@ -1,0 +1,173 @@
+"""Settings: a TOML file and command-line options into one frozen structure.
+
+Every setting has a default but the users: there is no default password, and without a user nobody can come in.
+``docs/settings.md`` lists them.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import tomllib
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Literal
+
+import asyncssh
+import msgspec
+
+from mlag_agent.access.users import User, hash_password, parse_authorized_keys
+from mlag_agent.errors import SettingsError
+from mlag_agent.mlag import HostFabric, LoopbackFabric, PeerLinkAddresses
+from mlag_agent.models import DEFAULT_MODEL
+
+__all__ = [
+    "DEFAULT_PORT",
+    "DeviceSettings",
+    "FabricSettings",
+    "ListenSettings",
+    "Settings",
+    "TableSettings",
+    "UserSettings",
+    "load_settings",
+    "make_fabric",
+    "make_users",
+    "read_authorized_keys",
+    "user_with_password",
+]
+
+# Unprivileged, and named in the README; 830 needs root or a capability.
+DEFAULT_PORT = 8300
+
+Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
+
+
+class _Frozen(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
+    """Base of all: keys in the file are spelt with hyphens, unknown ones are errors."""
+
+
+class DeviceSettings(_Frozen):
+    """What the device is.  ``model`` decides on YANG features."""
+
+    name: Name = "device"
+    model: str = DEFAULT_MODEL
+
+
+class ListenSettings(_Frozen):
+    """Where NETCONF over SSH is served; port 0 takes a free one."""
+
+    host: str = "127.0.0.1"
+    port: Port = DEFAULT_PORT
+
+
+class UserSettings(_Frozen):
+    """A user: an argon2 hash (``mlag-agent hash-password``), a file of authorized keys, or both."""
+
+    name: Name
+    password_hash: str | None = None
+    authorized_keys: str | None = None
+
+
+class FabricSettings(_Frozen):
+    """Where the addresses of the sync channel live (ARCHITECTURE section 7).
+
+    ``loopback``: a ``rendezvous`` folder shared by the agents of this machine, and the name of the ``pair``.
+    ``host``: this machine's own addresses; the peer-link has an address pair and port of its own.
+    """
+
+    kind: Literal["loopback", "host"] = "loopback"
+    rendezvous: str | None = None
+    pair: str = "pair"
+    peer_link_local: str | None = None
+    peer_link_peer: str | None = None
+    peer_link_port: Port = 0
+
+
+class TableSettings(_Frozen):
+    """Sizes of the simulated device's tables, in entries."""
+
+    arp: Annotated[int, msgspec.Meta(ge=1, le=10_000_000)] = 16384
+    nd: Annotated[int, msgspec.Meta(ge=1, le=10_000_000)] = 16384
+
+
+class Settings(_Frozen):
+    """Everything that ``serve`` takes."""
+
+    state: str = "mlag-agent-state"
+    device: DeviceSettings = DeviceSettings()
+    listen: ListenSettings = ListenSettings()
+    users: tuple[UserSettings, ...] = ()
+    fabric: FabricSettings = FabricSettings()
+    tables: TableSettings = TableSettings()
+    strict: bool = False
+    startup: bool = False
+    yang_dirs: tuple[str, ...] = ()
+
+
+def load_settings(path: Path) -> Settings:
+    """Read a settings file; raises SettingsError with the place of the first thing wrong."""
+    try:
+        text = path.read_bytes().decode()
+        return msgspec.convert(tomllib.loads(text), Settings)
+    except OSError as error:
+        raise SettingsError(f"cannot read the settings file {path}: {error.strerror}") from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"{path} is not TOML: {error}") from error
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"{path}: {error}", "docs/settings.md lists all settings") from error
+
+
+def make_users(settings: Settings) -> tuple[User, ...]:
+    """The users of the settings; raises SettingsError, also when there is none."""
+    users = []
+    for user in settings.users:
+        keys: tuple[asyncssh.SSHKey, ...] = ()
+        if user.authorized_keys is not None:
+            keys = read_authorized_keys(Path(user.authorized_keys))
+        users.append(User(user.name, user.password_hash, keys))
+    if not users:
+        raise SettingsError(
+            "no user is set, so nobody could log in",
+            "give --user NAME with --authorized-keys FILE or the password in MLAG_AGENT_PASSWORD,"
+            " or [[users]] in the settings file",
+        )
+    return tuple(users)
+
+
+def read_authorized_keys(path: Path) -> tuple[asyncssh.SSHKey, ...]:
+    """Public keys in OpenSSH's format; raises SettingsError."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"cannot read the authorized keys {path}: {error}") from error
+    return parse_authorized_keys(text, source=str(path))
+
+
+def user_with_password(name: str, password: str) -> UserSettings:
+    """A user from a password in the clear, which is hashed at once."""
+    return UserSettings(name=name, password_hash=hash_password(password))
+
+
+def make_fabric(settings: Settings) -> LoopbackFabric | HostFabric:
+    """The fabric of the settings; raises SettingsError for what does not go together."""
+    fabric = settings.fabric
+    if fabric.kind == "loopback":
+        folder = Path(fabric.rendezvous) if fabric.rendezvous is not None else default_rendezvous()
+        return LoopbackFabric(folder, settings.device.name, fabric.pair)
+    if fabric.peer_link_local is None and fabric.peer_link_peer is None:
+        return HostFabric()
+    try:
+        addresses = PeerLinkAddresses(
+            ip_address(fabric.peer_link_local or ""), ip_address(fabric.peer_link_peer or ""), fabric.peer_link_port
+        )
+    except ValueError as error:
+        raise SettingsError(
+            f"the peer-link of the host fabric: {error}", "give peer-link-local, peer-link-peer and peer-link-port"
+        ) from error
+    return HostFabric(addresses)
+
+
+def default_rendezvous() -> Path:
+    """One folder for this user's agents on this machine, so that two of them meet without being told."""
+    return Path(tempfile.gettempdir()) / f"mlag-agent-rendezvous-{os.getuid()}"

@@ -1,0 +1,205 @@
+"""What differs between two frozen trees.  Identical subtrees are skipped by identity, so a diff costs what changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from mlag_agent.schema.nodes import Kind, SchemaNode
+from mlag_agent.data.decode import NETCONF_NS, YANG_NS
+from mlag_agent.data.encode import Encoder, leaf_element, open_tag
+from mlag_agent.data.path import child_path, quoted
+from mlag_agent.data.tree import Container, Keys, LeafList, ListNode, Node, same
+
+__all__ = ["Change", "ChangeKind", "changes", "edit_document"]
+
+
+class ChangeKind(StrEnum):
+    """Operations as RFC 6470 section 2.2 names them."""
+
+    CREATE = "create"
+    DELETE = "delete"
+    REPLACE = "replace"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """The smallest subtree that came, went, or (leafs, leaf-lists, user-ordered lists) changed."""
+
+    kind: ChangeKind
+    path: str
+    schema: SchemaNode
+    old: Node | None
+    new: Node | None
+
+
+def changes(old: Container, new: Container) -> Iterator[Change]:
+    """Every difference, in schema order."""
+    yield from _container(old, new, "/")
+
+
+def _container(old: Container, new: Container, path: str) -> Iterator[Change]:
+    if old is new:
+        return
+    for node in _both(old.children, new.children):
+        was, now = old.get(node), new.get(node)
+        if was is now:
+            continue
+        if isinstance(was, ListNode | None) and isinstance(now, ListNode | None):
+            yield from _list(node, was, now, path, old.schema)
+            continue
+        here = child_path(path, old.schema, node)
+        if was is None or now is None:
+            yield Change(ChangeKind.CREATE if was is None else ChangeKind.DELETE, here, node, was, now)
+        elif isinstance(was, Container) and isinstance(now, Container):
+            yield from _container(was, now, here)
+        elif not same(was, now):
+            yield Change(ChangeKind.REPLACE, here, node, was, now)
+
+
+def _both(old: Mapping[SchemaNode, Node], new: Mapping[SchemaNode, Node]) -> list[SchemaNode]:
+    return sorted({*old, *new}, key=lambda node: node.position)
+
+
+def _list(
+    node: SchemaNode, was: ListNode | None, now: ListNode | None, path: str, parent: SchemaNode
+) -> Iterator[Change]:
+    if node.user_ordered and was is not None and now is not None:
+        if [entry.keys for entry in was] != [entry.keys for entry in now]:
+            yield Change(ChangeKind.REPLACE, child_path(path, parent, node), node, was, now)
+            return
+    for keys, before, after in _pairs(was, now):
+        here = child_path(path, parent, node, keys)
+        if before is None or after is None:
+            kind = ChangeKind.CREATE if before is None else ChangeKind.DELETE
+            yield Change(kind, here, node, before, after)
+        else:
+            yield from _container(before, after, here)
+
+
+def _pairs(was: ListNode | None, now: ListNode | None) -> Iterator[tuple[Keys, Container | None, Container | None]]:
+    """Entries of both by key, in order; entries in chunks that both share are left out."""
+    shared = {id(chunk) for chunk in was.chunks} & {id(chunk) for chunk in now.chunks} if was and now else set()
+    before = _rows(was, shared)
+    after = _rows(now, shared)
+    for keys, entry in before.items():
+        other = after.get(keys)
+        if other is not entry:
+            yield keys, entry, other
+    for keys, entry in after.items():
+        if keys not in before:
+            yield keys, None, entry
+
+
+def _rows(node: ListNode | None, shared: set[int]) -> dict[Keys, Container]:
+    if node is None:
+        return {}
+    return {entry.keys: entry for chunk in node.chunks if id(chunk) not in shared for entry in chunk.entries}
+
+
+# --- a diff as an edit --------------------------------------------------------------------------------------
+
+
+def edit_document(old: Container, new: Container, namespaces: Mapping[str, str]) -> bytes:
+    """The ``<edit-config>`` payload (children of ``<config>``) that makes ``new`` of ``old``."""
+    out: list[bytes] = []
+    _Writer(namespaces).children(old, new, out)
+    return b"".join(out)
+
+
+class _Writer:
+    def __init__(self, namespaces: Mapping[str, str]) -> None:
+        self._namespaces = namespaces
+        self._encoder = Encoder(namespaces)
+
+    def children(self, old: Container, new: Container, out: list[bytes]) -> None:
+        for node in _both(old.children, new.children):
+            was, now = old.get(node), new.get(node)
+            if was is now or same(was, now):
+                continue
+            if node.kind is Kind.LIST:
+                self._list(node, was, now, out)
+            elif node.kind is Kind.LEAF_LIST:
+                self._leaf_list(node, was, now, out)
+            elif isinstance(was, Container) and isinstance(now, Container):
+                self._merged(was, now, out)
+            elif now is None:
+                out.append(f"<{open_tag(node)}{_operation('remove')}/>".encode())
+            else:
+                self._encoder.node(node, now, out)
+
+    def _merged(self, was: Container, now: Container, out: list[bytes]) -> None:
+        out.append(f"<{open_tag(now.schema)}>".encode())
+        for key, value in zip(now.schema.key_nodes, now.keys, strict=True):
+            out.append(leaf_element(key, value, self._namespaces).encode())
+        self.children(was, now, out)
+        out.append(f"</{now.schema.name}>".encode())
+
+    def _removed(self, node: SchemaNode, keys: Keys, out: list[bytes]) -> None:
+        body = "".join(leaf_element(k, v, self._namespaces) for k, v in zip(node.key_nodes, keys, strict=True))
+        out.append(f"<{open_tag(node)}{_operation('remove')}>{body}</{node.name}>".encode())
+
+    def _list(self, node: SchemaNode, was: Node | None, now: Node | None, out: list[bytes]) -> None:
+        before = was if isinstance(was, ListNode) else None
+        after = now if isinstance(now, ListNode) else None
+        if node.user_ordered and after is not None:
+            self._ordered(node, before, after, out)
+            return
+        for keys, one, other in _pairs(before, after):
+            if other is None:
+                self._removed(node, keys, out)
+            elif one is None:
+                self._encoder.container(other, out)
+            else:
+                self._merged(one, other, out)
+
+    def _ordered(self, node: SchemaNode, was: ListNode | None, now: ListNode, out: list[bytes]) -> None:
+        """A user-ordered list is written whole: each entry put after the one before it."""
+        kept = {entry.keys for entry in now}
+        for entry in was or ():
+            if entry.keys not in kept:
+                self._removed(node, entry.keys, out)
+        previous: Keys | None = None
+        for entry in now:
+            whole: list[bytes] = []
+            self._encoder.container(entry, whole)
+            attributes = _operation("replace") + _insert(node, previous)
+            head = open_tag(node).encode()
+            text = b"".join(whole)
+            out.append(b"<" + head + attributes.encode() + text[1 + len(head) :])
+            previous = entry.keys
+
+    def _leaf_list(self, node: SchemaNode, was: Node | None, now: Node | None, out: list[bytes]) -> None:
+        before = was.values if isinstance(was, LeafList) else ()
+        after = now.values if isinstance(now, LeafList) else ()
+        for value in before:
+            if value not in after:
+                out.append(leaf_element(node, value, self._namespaces, _operation("remove")).encode())
+        previous: Keys | None = None
+        for value in after:
+            if node.user_ordered:
+                out.append(leaf_element(node, value, self._namespaces, _insert(node, previous)).encode())
+            elif value not in before:
+                out.append(leaf_element(node, value, self._namespaces).encode())
+            previous = (value,)
+
+
+def _operation(name: str) -> str:
+    return f' xmlns:nc="{NETCONF_NS}" nc:operation="{name}"'
+
+
+def _insert(node: SchemaNode, previous: Keys | None) -> str:
+    head = f' xmlns:yang="{YANG_NS}" yang:insert='
+    if previous is None:
+        return f'{head}"first"'
+    if node.kind is Kind.LEAF_LIST:
+        return f'{head}"after" yang:value="{_attribute(previous[0])}"'
+    predicates = "".join(f"[{key}={quoted(value)}]" for key, value in zip(node.keys, previous, strict=True))
+    return f'{head}"after" yang:key="{_attribute(predicates)}"'
+
+
+def _attribute(text: str) -> str:
+    for char, entity in (("&", "&amp;"), ("<", "&lt;"), ('"', "&quot;"), ("\n", "&#10;"), ("\t", "&#9;"), ("\r", "&#13;")):
+        text = text.replace(char, entity)
+    return text

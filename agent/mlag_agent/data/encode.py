@@ -1,0 +1,110 @@
+"""Frozen tree to XML bytes (RFC 7950 section 7: the XML encoding rules of each statement).
+
+The bytes of equal data are equal: schema order, no white space, no prefixes but the module names that values
+of identityref and instance-identifier carry.  Those of a list's chunk are cached on the chunk.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+from mlag_agent.schema.nodes import Kind, SchemaNode
+from mlag_agent.data.tree import AnyData, Chunk, Container, LeafList, ListNode, Node
+
+__all__ = ["encode", "encode_children", "escape", "leaf_element", "prefix_declarations"]
+
+_SPECIAL = re.compile(r"[&<>\r]")
+_ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"}
+_MODULE_PREFIX = re.compile(r"([A-Za-z_][\w.-]*):(?=[A-Za-z_*])")
+
+
+def escape(text: str) -> str:
+    """Character data for an element's content."""
+    return _SPECIAL.sub(lambda match: _ESCAPES[match[0]], text) if _SPECIAL.search(text) else text
+
+
+def prefix_declarations(value: str, namespaces: Mapping[str, str]) -> str:
+    """``xmlns`` attributes for the module names that stand as prefixes in a value or path."""
+    names = sorted({name for name in _MODULE_PREFIX.findall(value) if name in namespaces})
+    return "".join(f' xmlns:{name}="{namespaces[name]}"' for name in names)
+
+
+def open_tag(node: SchemaNode) -> str:
+    """Name and default namespace of an element, the latter only where it differs from the parent's."""
+    parent = node.parent
+    if parent is not None and parent.kind is not Kind.ROOT and parent.module is node.module:
+        return node.name
+    return f'{node.name} xmlns="{node.module.namespace}"'
+
+
+def leaf_element(node: SchemaNode, value: str, namespaces: Mapping[str, str], attributes: str = "") -> str:
+    """One leaf or leaf-list value as an element."""
+    head = open_tag(node) + attributes
+    if node.type is not None and node.type.prefixed:
+        head += prefix_declarations(value, namespaces)
+    return f"<{head}>{escape(value)}</{node.name}>" if value else f"<{head}/>"
+
+
+class Encoder:
+    """Writes trees; ``namespaces`` maps module names to XML namespaces."""
+
+    def __init__(self, namespaces: Mapping[str, str]) -> None:
+        self._namespaces = namespaces
+
+    def node(self, schema: SchemaNode, value: Node, out: list[bytes]) -> None:
+        """The element or elements of one child."""
+        if isinstance(value, str):
+            out.append(leaf_element(schema, value, self._namespaces).encode())
+        elif isinstance(value, Container):
+            self.container(value, out)
+        elif isinstance(value, ListNode):
+            for chunk in value.chunks:
+                out.append(self.chunk(chunk))
+        elif isinstance(value, LeafList):
+            out.extend(leaf_element(schema, item, self._namespaces).encode() for item in value.values)
+        else:
+            assert isinstance(value, AnyData)
+            out.append(value.xml)
+
+    def chunk(self, chunk: Chunk) -> bytes:
+        """All entries of a chunk."""
+        if chunk.xml is None:
+            out: list[bytes] = []
+            for entry in chunk.entries:
+                self.container(entry, out)
+            chunk.xml = b"".join(out)
+        return chunk.xml
+
+    def container(self, value: Container, out: list[bytes]) -> None:
+        """A container or list entry."""
+        head = open_tag(value.schema)
+        if not value.children:
+            out.append(f"<{head}/>".encode())
+            return
+        if all(type(child) is str for child in value.children.values()):
+            body = "".join(leaf_element(n, v, self._namespaces) for n, v in value.children.items())  # type: ignore[arg-type]
+            out.append(f"<{head}>{body}</{value.schema.name}>".encode())
+            return
+        out.append(f"<{head}>".encode())
+        for node, child in value.children.items():
+            self.node(node, child, out)
+        out.append(f"</{value.schema.name}>".encode())
+
+
+def encode_children(root: Container, namespaces: Mapping[str, str]) -> bytes:
+    """The children of a root, as they stand in ``<data>`` or ``<config>``."""
+    out: list[bytes] = []
+    encoder = Encoder(namespaces)
+    for node, value in root.children.items():
+        encoder.node(node, value, out)
+    return b"".join(out)
+
+
+def encode(nodes: Iterable[tuple[SchemaNode, Node]], namespaces: Mapping[str, str]) -> bytes:
+    """Some nodes, in the order given."""
+    out: list[bytes] = []
+    encoder = Encoder(namespaces)
+    for node, value in nodes:
+        encoder.node(node, value, out)
+    return b"".join(out)

@@ -1,0 +1,281 @@
+"""Frozen instance data (RFC 7950 section 4.2.2): what a datastore points to.
+
+A tree is never changed: an edit gives a new tree that shares all it did not touch, so a candidate is a pointer,
+a rollback the old pointer, and a reader needs no lock.
+
+* a leaf is a ``str``: its canonical value;
+* a leaf-list is a ``LeafList``, a list a ``ListNode``, anydata/anyxml an ``AnyData``;
+* a container, a list entry and the root are ``Container``.
+
+Non-presence containers without data, and lists without entries, are no data and do not occur.  Entries of a
+system-ordered list and values of a system-ordered leaf-list stand in ascending order of their keys, so that
+equal data has equal bytes.  The root of a datastore is a ``Container`` of the schema's root.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
+from types import MappingProxyType
+from typing import TypeAlias
+
+from mlag_agent.schema.nodes import Kind, Lexical, SchemaNode
+
+__all__ = ["AnyData", "Container", "Keys", "LeafList", "ListNode", "Node", "canonical_order", "merge", "same"]
+
+Keys: TypeAlias = tuple[str, ...]
+SortKey: TypeAlias = "str | int | tuple[str | int, ...]"
+
+# A chunk is copied when one of its entries changes, and serialised as a whole: small enough to copy in
+# microseconds, large enough that fifty thousand entries are two hundred chunks.
+CHUNK_ENTRIES = 256
+CHUNK_LIMIT = 2 * CHUNK_ENTRIES
+
+
+def _part(node: SchemaNode, value: str) -> str | int:
+    return int(value) if node.type is not None and node.type.lexical is Lexical.INTEGER else value
+
+
+def canonical_order(schema: SchemaNode, keys: Keys) -> SortKey:
+    """What entries of a system-ordered list are ordered by: integers by value, all else by code point."""
+    if len(keys) == 1:
+        return _part(schema.key_nodes[0], keys[0])
+    return tuple(map(_part, schema.key_nodes, keys))
+
+
+class AnyData:
+    """anydata or anyxml: the element as self-contained XML (namespaces declared), in canonical XML 2.0."""
+
+    __slots__ = ("schema", "xml")
+
+    def __init__(self, schema: SchemaNode, xml: bytes) -> None:
+        self.schema = schema
+        self.xml = xml
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, AnyData) and self.schema is other.schema and self.xml == other.xml
+
+    __hash__ = None  # type: ignore[assignment]  # compared by content, never a key
+
+
+class LeafList:
+    """A leaf-list with at least one value."""
+
+    __slots__ = ("schema", "values")
+
+    def __init__(self, schema: SchemaNode, values: Iterable[str]) -> None:
+        self.schema = schema
+        ordered = tuple(values)
+        if not schema.user_ordered:
+            ordered = tuple(sorted(ordered, key=lambda value: _part(schema, value)))
+        self.values = ordered
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, LeafList) and self.schema is other.schema and self.values == other.values
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class Container:
+    """A container, a list entry or the root.  ``children`` is read-only and stands in schema order."""
+
+    __slots__ = ("_children", "schema")
+
+    def __init__(self, schema: SchemaNode, children: Mapping[SchemaNode, Node]) -> None:
+        self.schema = schema
+        self._children = children
+
+    @classmethod
+    def ordered(cls, schema: SchemaNode, children: Mapping[SchemaNode, Node]) -> Container:
+        """With the children put in schema order."""
+        return cls(schema, dict(sorted(children.items(), key=lambda item: item[0].position)))
+
+    @property
+    def children(self) -> Mapping[SchemaNode, Node]:
+        """Schema node to data, in schema order."""
+        return MappingProxyType(self._children)  # type: ignore[arg-type]  # a dict, seen as Mapping
+
+    @property
+    def keys(self) -> Keys:
+        """Key values of a list entry, in the order of the key statement."""
+        return tuple(self._children[node] for node in self.schema.key_nodes)  # type: ignore[misc]
+
+    def get(self, node: SchemaNode) -> Node | None:
+        """The child of that schema node."""
+        return self._children.get(node)
+
+    def named(self, name: str, namespace: str | None = None) -> Node | None:
+        """The child of that name (in this node's own module unless a namespace is given)."""
+        node = self.schema.child(name, namespace)
+        return None if node is None else self._children.get(node)
+
+    def leaf(self, name: str) -> str | None:
+        """The value of the leaf of that name, or its default, or None."""
+        node = self.schema.child(name)
+        if node is None:
+            raise KeyError(name)
+        value = self._children.get(node)
+        if isinstance(value, str):
+            return value
+        return node.defaults[0] if node.defaults else None
+
+    def container(self, name: str) -> Container | None:
+        """The container of that name."""
+        value = self.named(name)
+        return value if isinstance(value, Container) else None
+
+    def entries(self, name: str) -> Iterator[Container]:
+        """The entries of the list of that name."""
+        value = self.named(name)
+        return iter(value) if isinstance(value, ListNode) else iter(())
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Container) and same(self, other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"<Container {self.schema.path} {len(self._children)} children>"
+
+
+class Chunk:
+    """A run of entries.  ``xml`` caches their serialisation; filling it changes nothing that can be seen."""
+
+    __slots__ = ("entries", "order", "xml")
+
+    def __init__(self, entries: tuple[Container, ...], order: tuple[SortKey, ...]) -> None:
+        self.entries = entries
+        self.order = order
+        self.xml: bytes | None = None
+
+
+class ListNode:
+    """The entries of a list, at least one, in chunks.
+
+    ``order`` of a chunk holds sort keys for a system-ordered list, key tuples for a user-ordered one, and
+    nothing for a list without keys (state only).
+    """
+
+    __slots__ = ("_count", "_starts", "chunks", "schema")
+
+    def __init__(self, schema: SchemaNode, chunks: Iterable[Chunk]) -> None:
+        self.schema = schema
+        self.chunks = tuple(chunks)
+        self._starts = [] if schema.user_ordered else [chunk.order[0] for chunk in self.chunks]
+        self._count = sum(len(chunk.entries) for chunk in self.chunks)
+
+    @classmethod
+    def of(cls, schema: SchemaNode, entries: Iterable[Container]) -> ListNode:
+        """From entries in any order; a user-ordered list keeps the order given.
+
+        A key that occurs twice is the caller's error: the last one stays in a system-ordered list.
+        """
+        if schema.user_ordered:
+            rows = list(entries)
+            order: list[SortKey] = [entry.keys for entry in rows] if schema.keys else [()] * len(rows)
+            return cls(schema, _cut(rows, order))
+        by_order = {canonical_order(schema, entry.keys): entry for entry in entries}
+        order = sorted(by_order)  # type: ignore[type-var]  # all keys of one list have one shape
+        return cls(schema, _cut([by_order[key] for key in order], order))
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[Container]:
+        return chain.from_iterable(chunk.entries for chunk in self.chunks)
+
+    def get(self, keys: Keys) -> Container | None:
+        """The entry with those canonical keys."""
+        if self.schema.user_ordered:
+            for chunk in self.chunks:
+                if keys in chunk.order:
+                    return chunk.entries[chunk.order.index(keys)]
+            return None
+        wanted = canonical_order(self.schema, keys)
+        chunk = self.chunks[max(0, bisect_right(self._starts, wanted) - 1)]  # type: ignore[type-var]
+        at = bisect_left(chunk.order, wanted)  # type: ignore[type-var]
+        return chunk.entries[at] if at < len(chunk.order) and chunk.order[at] == wanted else None
+
+    def updated(self, changes: Mapping[Keys, Container | None]) -> ListNode | None:
+        """System-ordered: with entries put in (or taken out, for None); only touched chunks are rebuilt."""
+        by_chunk: dict[int, dict[SortKey, Container | None]] = {}
+        for keys, entry in changes.items():
+            wanted = canonical_order(self.schema, keys)
+            at = max(0, bisect_right(self._starts, wanted) - 1)  # type: ignore[type-var]
+            by_chunk.setdefault(at, {})[wanted] = entry
+        chunks: list[Chunk] = []
+        for at, chunk in enumerate(self.chunks):
+            mine = by_chunk.get(at)
+            if mine is None:
+                chunks.append(chunk)
+                continue
+            merged: dict[SortKey, Container | None] = dict(zip(chunk.order, chunk.entries, strict=True)) | mine
+            order = sorted(key for key, entry in merged.items() if entry is not None)  # type: ignore[type-var]
+            chunks.extend(_cut([merged[key] for key in order], order))  # type: ignore[misc]
+        return ListNode(self.schema, chunks) if chunks else None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ListNode) and same(self, other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+Node: TypeAlias = "str | LeafList | Container | ListNode | AnyData"
+
+
+def _cut(entries: list[Container], order: list[SortKey]) -> Iterator[Chunk]:
+    if len(entries) <= CHUNK_LIMIT:
+        if entries:
+            yield Chunk(tuple(entries), tuple(order))
+        return
+    for at in range(0, len(entries), CHUNK_ENTRIES):
+        yield Chunk(tuple(entries[at : at + CHUNK_ENTRIES]), tuple(order[at : at + CHUNK_ENTRIES]))
+
+
+def same(one: Node | None, other: Node | None) -> bool:
+    """Equal data; what the two share is not looked at."""
+    if one is other:
+        return True
+    if isinstance(one, Container) and isinstance(other, Container):
+        left, right = one._children, other._children  # noqa: SLF001  # the same module
+        return (
+            one.schema is other.schema
+            and len(left) == len(right)
+            and all(same(value, right.get(node)) for node, value in left.items())
+        )
+    if isinstance(one, ListNode) and isinstance(other, ListNode):
+        if one.schema is not other.schema or len(one) != len(other):
+            return False
+        if len(one.chunks) == len(other.chunks) and all(map(lambda a, b: a is b, one.chunks, other.chunks)):
+            return True
+        return all(map(same, one, other))
+    return type(one) is type(other) and one == other
+
+
+def merge(base: Container, overlay: Container) -> Container:
+    """Both trees in one: the operational state laid over the configuration it belongs to."""
+    children: dict[SchemaNode, Node] = dict(base.children)
+    for node, value in overlay.children.items():
+        mine = children.get(node)
+        if isinstance(mine, Container) and isinstance(value, Container):
+            children[node] = merge(mine, value)
+        elif isinstance(mine, ListNode) and isinstance(value, ListNode) and node.keys:
+            children[node] = _merge_lists(mine, value)
+        else:
+            children[node] = value
+    return Container.ordered(base.schema, children)
+
+
+def _merge_lists(base: ListNode, overlay: ListNode) -> ListNode:
+    merged = {entry.keys: entry for entry in base}
+    for entry in overlay:
+        mine = merged.get(entry.keys)
+        merged[entry.keys] = entry if mine is None else merge(mine, entry)
+    return ListNode.of(base.schema, merged.values())
+
+
+def empty(root: SchemaNode) -> Container:
+    """An empty datastore."""
+    assert root.kind is Kind.ROOT
+    return Container(root, {})

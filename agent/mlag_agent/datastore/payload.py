@@ -1,0 +1,87 @@
+"""From a client's ``<config>`` to checked, canonical edit nodes: the one way into a datastore."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from lxml import etree
+
+from mlag_agent.data.decode import Decoder, EditNode, OnLeniency, canonicalise, check_document, value_lookup
+from mlag_agent.data.edit import Editor
+from mlag_agent.data.tree import Container, empty
+from mlag_agent.errors import RpcError, RpcFailure
+from mlag_agent.schema.library import SchemaLibrary
+from mlag_agent.schema.nodes import SchemaNode
+
+__all__ = ["PayloadReader", "Transforms"]
+
+Transforms = Mapping[SchemaNode, Callable[[str], str]]
+"""What becomes of a leaf's value on its way into a datastore: secrets are sealed.  May raise RpcFailure."""
+
+
+class PayloadReader:
+    """Reads payloads against one module set."""
+
+    def __init__(self, library: SchemaLibrary, transforms: Transforms | None = None) -> None:
+        self._library = library
+        self._transforms: Transforms = transforms or {}
+
+    def read(
+        self,
+        elements: Iterable[etree._Element],
+        *,
+        strict: bool = False,
+        on_leniency: OnLeniency | None = None,
+        problems: list[RpcError] | None = None,
+    ) -> Sequence[EditNode]:
+        """Children of ``<config>`` as canonical edit nodes.
+
+        Raises RpcFailure with every violation of RFC 7950 section 8.3.1, structure and types alike; with
+        ``problems`` (continue-on-error) they are put there instead, and the nodes that violate are left out.
+        """
+        library = self._library
+        elements = list(elements)
+        decoder = Decoder(library.tree, config_only=True, strict=strict, on_leniency=on_leniency)
+        nodes = decoder.decode(elements, library.tree.data)
+        found = list(decoder.errors)
+        try:
+            library.engine.check_payload(self._document(elements, nodes, verbatim=decoder.verbatim), value_lookup(nodes))
+        except RpcFailure as failure:
+            found.extend(failure.errors)
+            nodes = _without(nodes, {error.path for error in failure.errors})
+        if found and problems is None:
+            raise RpcFailure(*found)
+        canonicalise(nodes, library.engine, self._transforms)
+        if problems is not None:
+            problems.extend(found)
+        return nodes
+
+    def _document(self, elements: Sequence[etree._Element], nodes: Sequence[EditNode], *, verbatim: bool) -> str:
+        if verbatim:
+            # Nothing to take out: libyang reads the client's own text, which costs a tenth of writing it anew.
+            return "".join(etree.tostring(element, encoding="unicode", with_tail=False) for element in elements)
+        return check_document(nodes, self._library.tree.namespaces)
+
+    def tree(
+        self, elements: Iterable[etree._Element], *, strict: bool = False, on_leniency: OnLeniency | None = None
+    ) -> Container:
+        """A whole configuration (copy-config, validate of inline config, stored data)."""
+        nodes = self.read(elements, strict=strict, on_leniency=on_leniency)
+        editor = Editor()
+        root = editor.apply(empty(self._library.tree.data), nodes)
+        if editor.errors:
+            raise RpcFailure(*editor.errors)
+        return root
+
+
+def _without(nodes: Sequence[EditNode], paths: set[str | None]) -> list[EditNode]:
+    """The nodes but those at ``paths``; an entry goes with its key."""
+    kept = []
+    for node in nodes:
+        if node.path in paths or any(
+            child.path in paths for child in node.children if child.schema in node.schema.key_nodes
+        ):
+            continue
+        node.children = _without(node.children, paths)
+        kept.append(node)
+    return kept

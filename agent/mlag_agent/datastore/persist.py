@@ -1,0 +1,164 @@
+"""What must survive a crash, in SQLite (ARCHITECTURE section 2).
+
+Each commit appends its edit, so that a commit's cost does not grow with the datastore; a snapshot is taken when
+the edits since the last one outweigh it.  With WAL and ``synchronous=FULL`` a committed transaction is on disk.
+The statements run on the event loop: a commit of 300 bytes takes a quarter of a millisecond here, less than two
+thread hops and the reordering they would bring.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlag_agent.errors import ErrorTag, RpcError, RpcFailure, SettingsError
+
+__all__ = ["Journal", "Stored"]
+
+_LOG = logging.getLogger(__name__)
+
+SCHEMA_VERSION = 1
+
+# Edits weighing less than this never cause a snapshot: small datastores would be rewritten all the time.
+SNAPSHOT_FLOOR_BYTES = 64 * 1024
+
+_TABLES = """
+CREATE TABLE snapshot (datastore TEXT PRIMARY KEY, config BLOB NOT NULL) STRICT;
+CREATE TABLE edit (id INTEGER PRIMARY KEY, datastore TEXT NOT NULL, config BLOB NOT NULL) STRICT;
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A datastore as it was stored: a configuration and the edits made to it since, oldest first."""
+
+    snapshot: bytes
+    edits: tuple[bytes, ...]
+
+
+class Journal:
+    """One device's state file.  Opened once; ``close`` ends it."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        self._connection = connection
+        self._path = path
+        self._weights: dict[str, tuple[int, int]] = {}  # datastore: bytes of its snapshot, of its edits
+
+    @classmethod
+    def open(cls, path: Path) -> Journal:
+        """Open or make the file (mode 0600).
+
+        A file that is damaged is set aside as ``NAME.damaged-N`` and reported in the log; raises SettingsError
+        when the folder cannot be written or the file is of a newer version.
+        """
+        try:
+            return cls(cls._connect(path), path)
+        except sqlite3.DatabaseError as error:
+            if not path.exists() or isinstance(error, sqlite3.OperationalError):
+                raise SettingsError(f"cannot open the state file {path}: {error}", "is the folder writable?") from error
+            aside = next(p for n in range(1, 10_000) if not (p := path.with_name(f"{path.name}.damaged-{n}")).exists())
+            _LOG.error("state file %s is damaged (%s); set aside as %s, starting without it", path, error, aside.name)
+            path.rename(aside)
+            for suffix in ("-wal", "-shm"):
+                path.with_name(path.name + suffix).unlink(missing_ok=True)
+            return cls(cls._connect(path), path)
+
+    @staticmethod
+    def _connect(path: Path) -> sqlite3.Connection:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.touch(mode=0o600, exist_ok=True)
+        connection = sqlite3.connect(path, isolation_level=None)
+        try:
+            connection.execute("PRAGMA journal_mode=WAL").fetchone()
+            connection.execute("PRAGMA synchronous=FULL")
+            # One agent, one state file: a second agent on it would undo the first one's commits.
+            connection.execute("PRAGMA locking_mode=EXCLUSIVE").fetchone()
+            connection.execute("BEGIN IMMEDIATE")
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            if version == 0:
+                for statement in _TABLES.strip().split("\n"):
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+            connection.execute("COMMIT")
+            if version > SCHEMA_VERSION:
+                raise SettingsError(f"the state file {path} is of version {version}; this agent knows {SCHEMA_VERSION}")
+            problem = connection.execute("PRAGMA quick_check").fetchone()[0]
+            if problem != "ok":
+                raise sqlite3.DatabaseError(problem)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def load(self, datastore: str) -> Stored | None:
+        """What is stored of a datastore; None when there never was anything."""
+        row = self._connection.execute("SELECT config FROM snapshot WHERE datastore = ?", (datastore,)).fetchone()
+        rows = self._connection.execute("SELECT config FROM edit WHERE datastore = ? ORDER BY id", (datastore,))
+        edits = tuple(bytes(config) for (config,) in rows)
+        if row is None and not edits:
+            return None
+        snapshot = bytes(row[0]) if row is not None else b""
+        self._weights[datastore] = (len(snapshot), sum(map(len, edits)))
+        return Stored(snapshot, edits)
+
+    @contextmanager
+    def writing(self, datastore: str, edit: bytes, whole: Callable[[], bytes]) -> Iterator[None]:
+        """An open transaction that holds the edit: durable when the block ends, gone when it raises.
+
+        ``whole`` gives the datastore's configuration when a snapshot is due.  Raises RpcFailure when the file
+        cannot be written (full disk, read-only folder): then nothing is stored.
+        """
+        snapshot_size, edits_size = self._weights.get(datastore, (0, 0))
+        edits_size += len(edit)
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            if edits_size > max(snapshot_size, SNAPSHOT_FLOOR_BYTES):
+                snapshot = whole()
+                self._connection.execute("REPLACE INTO snapshot VALUES (?, ?)", (datastore, snapshot))
+                self._connection.execute("DELETE FROM edit WHERE datastore = ?", (datastore,))
+                snapshot_size, edits_size = len(snapshot), 0
+            else:
+                self._connection.execute("INSERT INTO edit (datastore, config) VALUES (?, ?)", (datastore, edit))
+        except sqlite3.Error as error:
+            self._rollback()
+            raise _cannot_store(self._path, error) from error
+        try:
+            yield
+        except BaseException:
+            self._rollback()
+            raise
+        try:
+            self._connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            self._rollback()
+            raise _cannot_store(self._path, error) from error
+        self._weights[datastore] = (snapshot_size, edits_size)
+
+    def replace(self, datastore: str, config: bytes) -> None:
+        """Store a whole configuration; durable when this returns, and never half.  Raises RpcFailure."""
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            self._connection.execute("REPLACE INTO snapshot VALUES (?, ?)", (datastore, config))
+            self._connection.execute("DELETE FROM edit WHERE datastore = ?", (datastore,))
+            self._connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            self._rollback()
+            raise _cannot_store(self._path, error) from error
+        self._weights[datastore] = (len(config), 0)
+
+    def _rollback(self) -> None:
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+
+    def close(self) -> None:
+        """Close the file; what was acknowledged is in it."""
+        self._connection.close()
+
+
+def _cannot_store(path: Path, error: sqlite3.Error) -> RpcFailure:
+    words = f"the change cannot be stored in {path}: {error}; nothing was applied"
+    return RpcFailure(RpcError(ErrorTag.OPERATION_FAILED, words, app_tag="state-file-not-writable"))

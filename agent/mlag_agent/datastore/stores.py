@@ -1,0 +1,131 @@
+"""Running, candidate and (where the device has it) startup: pointers to frozen trees, and their locks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from mlag_agent.data.tree import Container, same
+from mlag_agent.errors import ErrorTag, ErrorType, InfoElement, RpcError, RpcFailure
+
+__all__ = ["Datastore", "Datastores", "Lock"]
+
+
+class Datastore(StrEnum):
+    """Configuration datastores of RFC 6241 section 5.1."""
+
+    RUNNING = "running"
+    CANDIDATE = "candidate"
+    STARTUP = "startup"
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """A global lock: who holds it, and since when."""
+
+    session_id: int
+    since: datetime
+
+
+class Datastores:
+    """What each datastore holds, and which session has locked it (RFC 6241 section 7.5).
+
+    A clean candidate follows running (INTEROP decision 2): it is a pointer of its own only once it was edited.
+    """
+
+    def __init__(self, running: Container, startup: Container | None = None) -> None:
+        self.running = running
+        self.startup = startup
+        self._candidate: Container | None = None
+        self._locks: dict[Datastore, Lock] = {}
+
+    @property
+    def candidate(self) -> Container:
+        """The candidate's configuration."""
+        return self.running if self._candidate is None else self._candidate
+
+    @candidate.setter
+    def candidate(self, root: Container) -> None:
+        self._candidate = None if same(root, self.running) else root
+
+    @property
+    def candidate_is_clean(self) -> bool:
+        """Whether the candidate has no uncommitted change."""
+        return self._candidate is None
+
+    def discard(self) -> None:
+        """The candidate is as running again."""
+        self._candidate = None
+
+    def get(self, datastore: Datastore) -> Container:
+        """The configuration of a datastore."""
+        if datastore is Datastore.CANDIDATE:
+            return self.candidate
+        if datastore is Datastore.RUNNING:
+            return self.running
+        if self.startup is None:
+            raise RpcFailure(RpcError(ErrorTag.OPERATION_NOT_SUPPORTED, "this server has no startup datastore"))
+        return self.startup
+
+    # --- locks ------------------------------------------------------------------------------------------
+
+    @property
+    def locks(self) -> dict[Datastore, Lock]:
+        """The locks that are held."""
+        return dict(self._locks)
+
+    def _holder(self, datastore: Datastore) -> int | None:
+        lock = self._locks.get(datastore)
+        return None if lock is None else lock.session_id
+
+    def lock(self, datastore: Datastore, session_id: int) -> None:
+        """Give the session the lock; raises RpcFailure (lock-denied) by RFC 6241 section 7.5."""
+        self.get(datastore)
+        holder = self._holder(datastore)
+        if holder is not None:
+            whose = "this session" if holder == session_id else f"session {holder}"
+            raise _lock_denied(f"the lock of {datastore} is held by {whose}", holder)
+        if datastore is Datastore.CANDIDATE and not self.candidate_is_clean:
+            raise _lock_denied(
+                "the candidate has uncommitted changes; commit or discard them before locking it", 0
+            )
+        self._locks[datastore] = Lock(session_id, datetime.now(UTC))
+
+    def unlock(self, datastore: Datastore, session_id: int) -> None:
+        """Take the lock back; a candidate's changes go with its lock (RFC 6241 section 8.3.5.2)."""
+        holder = self._holder(datastore)
+        if holder != session_id:
+            words = "is not locked" if holder is None else f"is locked by session {holder}"
+            raise RpcFailure(
+                RpcError(ErrorTag.OPERATION_FAILED, f"{datastore} {words}", type=ErrorType.PROTOCOL)
+            )
+        del self._locks[datastore]
+        if datastore is Datastore.CANDIDATE:
+            self.discard()
+
+    def release(self, session_id: int) -> None:
+        """A session has ended: all its locks go."""
+        for datastore in [d for d, lock in self._locks.items() if lock.session_id == session_id]:
+            self.unlock(datastore, session_id)
+
+    def check_writable(self, datastore: Datastore, session_id: int) -> None:
+        """Raises RpcFailure (in-use) when another session has locked the datastore."""
+        holder = self._holder(datastore)
+        if holder is not None and holder != session_id:
+            raise RpcFailure(
+                RpcError(
+                    ErrorTag.IN_USE,
+                    f"{datastore} is locked by session {holder}",
+                    type=ErrorType.PROTOCOL,
+                    info=(InfoElement("session-id", str(holder)),),
+                )
+            )
+
+
+def _lock_denied(words: str, holder: int) -> RpcFailure:
+    return RpcFailure(
+        RpcError(
+            ErrorTag.LOCK_DENIED, words, type=ErrorType.PROTOCOL, info=(InfoElement("session-id", str(holder)),)
+        )
+    )

@@ -1,0 +1,169 @@
+"""The one way in which running changes (ARCHITECTURE section 5): validate, prepare, store, commit, swap."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from mlag_agent.data.diff import changes, edit_document
+from mlag_agent.data.encode import encode_children
+from mlag_agent.data.path import InstancePathError, find, steps
+from mlag_agent.data.tree import AnyData, Container, LeafList, ListNode, same
+from mlag_agent.errors import ApplyRefused, ErrorTag, RpcError, RpcFailure
+from mlag_agent.schema.engine import Contents
+from mlag_agent.schema.library import SchemaLibrary
+from mlag_agent.schema.nodes import Kind, SchemaNode
+from mlag_agent.datastore.persist import Journal
+from mlag_agent.datastore.stores import Datastore, Datastores
+from mlag_agent.datastore.subscriber import ChangeSet, Subscriber
+
+__all__ = ["Transactor"]
+
+_LOG = logging.getLogger(__name__)
+
+# A service that does not answer within this refuses the change; the device's own limit is 32 s (DOMAIN 5.2).
+PREPARE_DEADLINE_SECONDS = 32.0
+
+Published = Callable[[ChangeSet], None]
+
+
+@dataclass(slots=True)
+class _Prepared:
+    subscriber: Subscriber[Any]
+    plan: Any
+
+
+class Transactor:
+    """Applies changes to running, one at a time; readers use the old root meanwhile and never wait."""
+
+    def __init__(
+        self,
+        library: SchemaLibrary,
+        stores: Datastores,
+        *,
+        subscribers: Sequence[Subscriber[Any]] = (),
+        journal: Journal | None = None,
+        prepare_deadline: float = PREPARE_DEADLINE_SECONDS,
+    ) -> None:
+        self._library = library
+        self._stores = stores
+        self._subscribers = tuple(subscribers)
+        self._journal = journal
+        self._deadline = prepare_deadline
+        self._lock = asyncio.Lock()
+        self.out_of_sync: dict[str, str] = {}
+        """Subscribers whose state is unknown since ``abort`` failed, with the error."""
+        self.published: list[Published] = []
+        """Called with each change set after it has been applied."""
+
+    def validate(self, root: Container) -> None:
+        """Every constraint of RFC 7950 section 8.1; raises RpcFailure with each violation."""
+        document = encode_children(root, self._library.tree.namespaces).decode()
+        self._library.engine.validate(document, Contents.CONFIG, self._lookup(root))
+
+    async def apply(self, root: Container, *, restoring: bool = False) -> None:
+        """Make ``root`` the running configuration.
+
+        Raises RpcFailure (violations, a refusal, a file that cannot be written): then running, the subscribers
+        and the file are as they were.  ``restoring``: the configuration comes from the file itself.
+        """
+        async with self._lock:
+            old = self._stores.running
+            if same(old, root):
+                return
+            self.validate(root)
+            change = ChangeSet(old, root, tuple(changes(old, root)), restoring)
+            prepared = await self._prepare(change)
+            try:
+                with ExitStack() as stack:
+                    if self._journal is not None and not restoring:
+                        stack.enter_context(self._writing(self._journal, old, root))
+                    await self._commit(prepared)
+            except BaseException as problem:
+                await self._abort(prepared)
+                if isinstance(problem, RpcFailure) or not isinstance(problem, Exception):
+                    raise
+                _LOG.exception("a subscriber failed to commit; the change is taken back")
+                words = f"the change could not be applied and was taken back: {problem}"
+                raise RpcFailure(RpcError(ErrorTag.OPERATION_FAILED, words)) from problem
+            self._stores.running = root
+        for callback in self.published:
+            callback(change)
+
+    @asynccontextmanager
+    async def quiet(self) -> AsyncIterator[None]:
+        """While this is held no transaction runs."""
+        async with self._lock:
+            yield
+
+    def _writing(self, journal: Journal, old: Container, new: Container) -> Any:
+        namespaces = self._library.tree.namespaces
+        edit = edit_document(old, new, namespaces)
+        return journal.writing(Datastore.RUNNING, edit, lambda: encode_children(new, namespaces))
+
+    async def _prepare(self, change: ChangeSet) -> list[_Prepared]:
+        prepared: list[_Prepared] = []
+        for subscriber in self._subscribers:
+            if not any(change.touches(path) for path in subscriber.paths):
+                continue
+            try:
+                async with asyncio.timeout(self._deadline):
+                    plan = await subscriber.prepare(change)
+            except BaseException as problem:
+                await self._abort(prepared)
+                raise self._refusal(subscriber, problem) from problem
+            prepared.append(_Prepared(subscriber, plan))
+        return prepared
+
+    def _refusal(self, subscriber: Subscriber[Any], problem: BaseException) -> BaseException:
+        if isinstance(problem, ApplyRefused) or not isinstance(problem, Exception):
+            return problem
+        if isinstance(problem, TimeoutError):
+            words = f"{subscriber.name} did not answer within {self._deadline:g} s; nothing was applied"
+        else:
+            _LOG.error("subscriber %s failed in prepare", subscriber.name, exc_info=problem)
+            words = f"{subscriber.name} failed: {problem}; nothing was applied"
+        return ApplyRefused(RpcError(ErrorTag.OPERATION_FAILED, words))
+
+    @staticmethod
+    async def _commit(prepared: Sequence[_Prepared]) -> None:
+        for item in prepared:
+            await item.subscriber.commit(item.plan)
+
+    async def _abort(self, prepared: Sequence[_Prepared]) -> None:
+        """Take back in reverse order; what cannot be taken back is out of sync from then on."""
+        for item in reversed(prepared):
+            try:
+                await item.subscriber.abort(item.plan)
+            except Exception as problem:  # noqa: BLE001  # recorded: the others must be taken back all the same
+                _LOG.exception("subscriber %s is out of sync", item.subscriber.name)
+                self.out_of_sync[item.subscriber.name] = str(problem)
+
+    def _lookup(self, root: Container) -> Callable[[str], tuple[SchemaNode, str | None, str] | None]:
+        def lookup(path: str) -> tuple[SchemaNode, str | None, str] | None:
+            try:
+                schema = steps(path, self._library.tree)[-1][0]
+                value = find(root, path, self._library.tree)
+            except (InstancePathError, ValueError):
+                return None
+            if isinstance(value, str):
+                return schema, value, path
+            if isinstance(value, Container) and schema.kind is Kind.CONTAINER:
+                return schema, _summary(value), path
+            return schema, None, path
+
+        return lookup
+
+
+def _summary(value: Container) -> str | None:
+    """The leafs of a container, for a message about all of them together."""
+    leafs = [
+        f"{node.name} {child}"
+        for node, child in value.children.items()
+        if not isinstance(child, Container | ListNode | LeafList | AnyData) and not node.secret
+    ]
+    return ", ".join(leafs) or None

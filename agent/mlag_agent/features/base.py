@@ -1,0 +1,205 @@
+"""What a feature is, and what its rpc handlers get and give."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from lxml import etree
+
+from mlag_agent.data.build import build
+from mlag_agent.data.decode import EditNode, OnLeniency
+from mlag_agent.data.encode import encode_children
+from mlag_agent.data.tree import Container, merge
+from mlag_agent.datastore.payload import PayloadReader
+from mlag_agent.datastore.persist import Journal
+from mlag_agent.datastore.stores import Datastore, Datastores
+from mlag_agent.datastore.transaction import Transactor
+from mlag_agent.errors import ErrorTag, ErrorType, InfoElement, RpcError, RpcFailure
+from mlag_agent.schema.library import SchemaLibrary
+from mlag_agent.schema.model import ModuleRequest
+from mlag_agent.schema.nodes import SchemaNode
+
+__all__ = [
+    "OK",
+    "Agent",
+    "Data",
+    "Feature",
+    "Handler",
+    "Output",
+    "Reply",
+    "RpcInput",
+    "SessionInfo",
+    "Sessions",
+    "StateProvider",
+    "missing_parameter",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Ok:
+    """``<ok/>``."""
+
+
+OK = Ok()
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """``<data>`` with this content; its namespace is the NETCONF base unless given."""
+
+    content: bytes
+    namespace: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """The output of an rpc (RFC 7950 section 7.14.4): names and values as ``data.build`` takes them."""
+
+    values: Mapping[str, Any]
+
+
+Reply = Ok | Data | Output
+
+
+class RpcInput:
+    """The input of an rpc: checked against its schema, with defaults.  Names are local."""
+
+    def __init__(self, schema: SchemaNode, nodes: Sequence[EditNode], path: str = "") -> None:
+        self._schema = schema
+        self._nodes = {node.schema.name: node for node in nodes}
+        self.path = path or schema.path
+
+    def leaf(self, name: str) -> str | None:
+        """A leaf's canonical value, its default, or None."""
+        node = self._nodes.get(name)
+        if node is not None:
+            return node.value
+        schema = self._schema.child(name)
+        if schema is None:
+            raise KeyError(f"{self._schema.path} has no leaf {name}")
+        return schema.defaults[0] if schema.defaults else None
+
+    def required(self, name: str) -> str:
+        """A leaf that the schema makes mandatory or gives a default."""
+        value = self.leaf(name)
+        if value is None:
+            raise RpcFailure(missing_parameter(name))
+        return value
+
+    def container(self, name: str) -> RpcInput | None:
+        """A container's content."""
+        node = self._nodes.get(name)
+        return None if node is None else RpcInput(node.schema, node.children, f"{self.path}/{name}")
+
+    def element(self, name: str) -> etree._Element | None:
+        """An anydata or anyxml element."""
+        node = self._nodes.get(name)
+        return None if node is None else node.element
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._nodes
+
+    def names(self) -> Iterable[str]:
+        """Names of the parameters that were given."""
+        return self._nodes.keys()
+
+
+def missing_parameter(name: str) -> RpcError:
+    """``missing-element`` for an rpc parameter."""
+    return RpcError(
+        ErrorTag.MISSING_ELEMENT,
+        f"the parameter {name} is required",
+        type=ErrorType.PROTOCOL,
+        info=(InfoElement("bad-element", name),),
+    )
+
+
+class SessionInfo(Protocol):
+    """What a handler may know and ask of the session that sent the rpc."""
+
+    session_id: int
+    username: str
+
+    def close_after_reply(self) -> None:
+        """End the session once the reply is sent."""
+
+    @property
+    def on_leniency(self) -> OnLeniency:
+        """Notes that a leniency was used."""
+
+
+class Sessions(Protocol):
+    """The open sessions."""
+
+    def kill(self, session_id: int, by: int) -> bool:
+        """End a session at once; False when there is none of that number."""
+
+    def describe(self) -> Sequence[Mapping[str, Any]]:
+        """Each session as ietf-netconf-monitoring's ``session`` list has it."""
+
+    def statistics(self) -> Mapping[str, Any]:
+        """Counters as ietf-netconf-monitoring's ``statistics`` has them."""
+
+
+@dataclass(slots=True)
+class Agent:
+    """What features work with: made by ``app``, given to each handler."""
+
+    library: SchemaLibrary
+    stores: Datastores
+    transactor: Transactor
+    reader: PayloadReader
+    journal: Journal | None
+    sessions: Sessions
+    strict: bool
+    capabilities: tuple[str, ...] = ()
+    features: tuple[Feature, ...] = ()
+
+    def store_startup(self, root: Container) -> None:
+        """Replace the startup datastore; durable when this returns."""
+        if self.journal is not None:
+            document = encode_children(root, self.library.tree.namespaces)
+            self.journal.replace(Datastore.STARTUP, document)
+        self.stores.startup = root
+
+    def state(self, wanted: frozenset[SchemaNode] | None) -> Container:
+        """Operational state of all features, as a root; only below the top-level nodes of ``wanted`` (None: all)."""
+        tree = self.library.tree
+        root = Container(tree.data, {})
+        for feature in self.features:
+            for provider in feature.state:
+                node = tree.find(provider.top)
+                if wanted is not None and node not in wanted:
+                    continue
+                made = build(node, provider.read(self))
+                if made.children:
+                    root = merge(root, Container(tree.data, {node: made}))
+        return root
+
+
+Handler = Callable[[Agent, SessionInfo, RpcInput], Awaitable[Reply]]
+
+
+@dataclass(frozen=True, slots=True)
+class StateProvider:
+    """Gives the state below one top-level node, as ``data.build`` takes it."""
+
+    top: str
+    read: Callable[[Agent], Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """Behaviour for YANG modules (ARCHITECTURE section 3).
+
+    ``rpcs`` maps ``module:rpc`` to its handler; at start the agent checks that each rpc of ``modules`` has one
+    and that there is no other.  ``capabilities`` are URIs for ``<hello>``.
+    """
+
+    name: str
+    modules: tuple[ModuleRequest, ...]
+    rpcs: Mapping[str, Handler] = field(default_factory=dict)
+    state: tuple[StateProvider, ...] = ()
+    capabilities: tuple[str, ...] = ()

@@ -1,0 +1,195 @@
+"""dfs-m-lag: applies the DFS group to the synchronisation engine and shows the engine's state."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from ipaddress import ip_address
+from typing import Any, Literal
+
+from mlag_agent.access.sealing import Sealer, SealError
+from mlag_agent.data.tree import Container
+from mlag_agent.datastore.payload import Transforms
+from mlag_agent.datastore.subscriber import ChangeSet
+from mlag_agent.errors import ApplyRefused, ErrorTag, RpcError, RpcFailure
+from mlag_agent.features.base import Agent, Feature, StateProvider
+from mlag_agent.mlag import ChannelConfig, Engine, EngineRefused, GroupConfig, Plan
+from mlag_agent.mlag.state import ChannelState, EngineState
+from mlag_agent.models import DeviceModel
+from mlag_agent.schema.model import ModuleRequest
+from mlag_agent.schema.nodes import SchemaTree
+
+__all__ = ["EngineSubscriber", "feature", "group_config", "password_transforms"]
+
+GROUP = "/dfs-m-lag:m-lag/dfs-groups/dfs-group"
+PASSWORD = f"{GROUP}/authentication/password"
+
+
+def password_transforms(tree: SchemaTree, sealer: Sealer) -> Transforms:
+    """The group's password becomes cipher text on its way into a datastore; cipher text is taken back as it is."""
+
+    def seal(value: str) -> str:
+        try:
+            return sealer.sealed(value)
+        except SealError as error:
+            raise RpcFailure(
+                RpcError(
+                    ErrorTag.INVALID_VALUE,
+                    f"password (value not shown): {error}",
+                    app_tag="password-cipher-text",
+                    path=f"{GROUP}[id='1']/authentication/password",
+                )
+            ) from error
+
+    return {tree.find(PASSWORD): seal}
+
+
+def group_config(root: Container, sealer: Sealer) -> GroupConfig | None:
+    """What the engine is to do by a configuration; None when it has no DFS group."""
+    m_lag = root.named("m-lag")
+    groups = m_lag.container("dfs-groups") if isinstance(m_lag, Container) else None
+    group = next(iter(groups.entries("dfs-group")), None) if groups is not None else None
+    if group is None or not isinstance(m_lag, Container):
+        return None
+    authentication = group.container("authentication")
+    sealed = authentication.leaf("password") if authentication is not None else None
+    rates: dict[str, int] = {}
+    overall = m_lag.container("global")
+    for argument, leaf in (("arp_rate", "arp-backup-rate"), ("nd_rate", "nd-backup-rate")):
+        value = overall.leaf(leaf) if overall is not None and overall.schema.child(leaf) is not None else None
+        if value is not None:
+            rates[argument] = int(value)
+    return GroupConfig(
+        group_id=int(group.leaf("id") or 0),
+        password=None if sealed is None else sealer.opened(sealed),
+        channel=_channel(group),
+        **rates,
+    )
+
+
+def _channel(group: Container) -> ChannelConfig | None:
+    source = group.container("peer-link-source")
+    if source is None:
+        return None
+    families: tuple[tuple[str, Literal[4, 6]], ...] = (("ipv4", 4), ("ipv6", 6))
+    for name, family in families:
+        form = source.container(name) if source.schema.child(name) is not None else None
+        if form is not None:
+            return ChannelConfig(
+                family=family,
+                local_address=ip_address(form.leaf("local-address") or ""),
+                peer_address=ip_address(form.leaf("peer-address") or ""),
+                vpn_instance=form.leaf("vpn-instance"),
+                tcp_port=int(form.leaf("tcp-port") or 0),
+            )
+    return None
+
+
+class EngineSubscriber:
+    """Two phases of the engine as those of a transaction (ARCHITECTURE section 5)."""
+
+    name = "synchronisation engine"
+    paths = (GROUP, "/dfs-m-lag:m-lag/global")
+
+    def __init__(self, engine: Engine, sealer: Sealer) -> None:
+        self._engine = engine
+        self._sealer = sealer
+
+    async def prepare(self, change: ChangeSet) -> Plan:
+        """Bind the port, look the address up; raises ApplyRefused with the leaf that is to blame."""
+        wanted = group_config(change.new, self._sealer)
+        try:
+            return await self._engine.prepare(wanted, lenient=change.restoring)
+        except EngineRefused as refusal:
+            family = "ipv4" if wanted and wanted.channel and wanted.channel.family == 4 else "ipv6"
+            path = f"{GROUP}[id='1']/peer-link-source/{family}/{refusal.leaf}"
+            raise ApplyRefused(
+                RpcError(ErrorTag.OPERATION_FAILED, str(refusal), app_tag=refusal.app_tag, path=path)
+            ) from refusal
+
+    async def commit(self, plan: Plan) -> None:
+        """Put the plan in force."""
+        self._engine.commit(plan)
+
+    async def abort(self, plan: Plan) -> None:
+        """Back to the configuration before."""
+        await self._engine.abort(plan)
+
+
+def feature(engine: Engine, model: DeviceModel) -> Feature:
+    """The module with the features of the device's model."""
+
+    def read(agent: Agent) -> Mapping[str, Any]:
+        m_lag = agent.stores.running.named("m-lag")
+        groups = m_lag.container("dfs-groups") if isinstance(m_lag, Container) else None
+        state = engine.state()
+        rows = groups.entries("dfs-group") if groups is not None else ()
+        return {"dfs-groups": {"dfs-group": [{"id": row.leaf("id"), "state": _state(state)} for row in rows]}}
+
+    return Feature(
+        name="dfs-m-lag",
+        modules=(
+            ModuleRequest("dfs-m-lag", ("ipv6",) if model.ipv6 else ()),
+            ModuleRequest("dfs-m-lag-deviations"),
+            ModuleRequest("ietf-network-instance"),
+        ),
+        state=(StateProvider("/dfs-m-lag:m-lag", read),),
+    )
+
+
+def _state(state: EngineState) -> dict[str, Any]:
+    link, peer = state.peer_link, state.peer
+    return {
+        "peer-link": {
+            "oper-status": _status(up=link.up),
+            "last-change": link.last_change,
+            "hellos-sent": link.hellos_sent,
+            "hellos-received": link.hellos_received,
+        },
+        "peer": None
+        if peer is None
+        else {
+            "device": peer.device,
+            "model": peer.model,
+            "dfs-group-id": peer.group_id,
+            "local-address": peer.local_address,
+            "peer-address": peer.peer_address,
+            "tcp-port": peer.tcp_port,
+        },
+        "sync-channel": _channel_state(state.channel),
+    }
+
+
+def _channel_state(channel: ChannelState) -> dict[str, Any]:
+    return {
+        "oper-status": _status(up=channel.up),
+        "down-reason": channel.down_reason,
+        "detail": channel.detail or None,
+        "role": channel.role,
+        "local-address": channel.local_address,
+        "peer-address": channel.peer_address,
+        "tcp-port": channel.tcp_port,
+        "vpn-instance": channel.vpn_instance,
+        "entry-path": channel.entry_path,
+        "last-change": channel.last_change,
+        "established": channel.established,
+        "connect-attempts": channel.connect_attempts,
+        "authentication-failures": channel.authentication_failures,
+        "protocol-errors": channel.protocol_errors,
+        "entry-statistics": [
+            {
+                "type": row.type,
+                "sent": row.sent,
+                "received": row.received,
+                "withdrawn": row.withdrawn,
+                "withdrawals-received": row.withdrawals_received,
+                "dropped-capacity": row.dropped_capacity,
+                "throttled": row.throttled,
+                "pending": row.pending,
+            }
+            for row in channel.statistics
+        ],
+    }
+
+
+def _status(*, up: bool) -> str:
+    return "up" if up else "down"

@@ -1,0 +1,73 @@
+"""ietf-netconf-monitoring (RFC 6022): get-schema, and the state of datastores, schemas, sessions and counters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from mlag_agent.data.encode import escape
+from mlag_agent.datastore.stores import Datastore
+from mlag_agent.errors import ErrorTag, InfoElement, RpcError, RpcFailure
+from mlag_agent.features.base import Agent, Data, Feature, ModuleRequest, Reply, RpcInput, SessionInfo, StateProvider
+
+__all__ = ["FEATURE"]
+
+NAMESPACE = "urn:ietf:params:xml:ns:yang:ietf-netconf-monitoring"
+
+
+async def _get_schema(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Reply:
+    """The text of a module or submodule (RFC 6022 section 3.1)."""
+    identifier = rpc.required("identifier")
+    version = rpc.leaf("version")
+    form = rpc.leaf("format") or "ietf-netconf-monitoring:yang"
+    revisions = sorted({row["version"] for row in _schemas(agent) if row["identifier"] == identifier})
+    if not form.endswith(":yang"):
+        words = f"schemas are served as yang only, not as {form.rpartition(':')[2]}"
+        raise RpcFailure(RpcError(ErrorTag.INVALID_VALUE, words, info=(InfoElement("bad-element", "format"),)))
+    text = agent.library.text(identifier, version)
+    if text is None:
+        words = f"no schema {identifier}" + (f" of revision {version}" if version else "")
+        if revisions:
+            words += f"; this server has revision {', '.join(revisions)}"
+        raise RpcFailure(RpcError(ErrorTag.INVALID_VALUE, words, info=(InfoElement("bad-element", "identifier"),)))
+    return Data(escape(text).encode(), namespace=NAMESPACE)
+
+
+def _schemas(agent: Agent) -> Iterator[dict[str, Any]]:
+    for module in agent.library.tree.modules.values():
+        rows = [(module.name, module.revision), *((name, revision) for name, revision, _ in module.submodules)]
+        for name, revision in rows:
+            yield {
+                "identifier": name,
+                "version": revision,
+                "format": "ietf-netconf-monitoring:yang",
+                "namespace": module.namespace,
+                "location": ["NETCONF"],
+            }
+
+
+def _state(agent: Agent) -> Mapping[str, Any]:
+    locks = agent.stores.locks
+    names = ["running", "candidate", *(["startup"] if agent.stores.startup is not None else [])]
+    datastores = []
+    for name in names:
+        lock = locks.get(Datastore(name))
+        row: dict[str, Any] = {"name": name}
+        if lock is not None:
+            row["locks"] = {"global-lock": {"locked-by-session": lock.session_id, "locked-time": lock.since}}
+        datastores.append(row)
+    return {
+        "capabilities": {"capability": agent.capabilities},
+        "datastores": {"datastore": datastores},
+        "schemas": {"schema": list(_schemas(agent))},
+        "sessions": {"session": list(agent.sessions.describe())},
+        "statistics": agent.sessions.statistics(),
+    }
+
+
+FEATURE = Feature(
+    name="monitoring",
+    modules=(ModuleRequest("ietf-netconf-monitoring"),),
+    rpcs={"ietf-netconf-monitoring:get-schema": _get_schema},
+    state=(StateProvider("/ietf-netconf-monitoring:netconf-state", _state),),
+)

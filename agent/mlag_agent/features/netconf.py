@@ -1,0 +1,229 @@
+"""ietf-netconf: the operations of RFC 6241 section 7 and of the candidate (8.3) and validate (8.6) capabilities."""
+
+from __future__ import annotations
+
+from mlag_agent.data.decode import Operation
+from mlag_agent.data.edit import Editor
+from mlag_agent.data.encode import encode_children
+from mlag_agent.data.filter import SubtreeFilter
+from mlag_agent.data.lexical import canonical_text
+from mlag_agent.data.tree import Container, empty, merge
+from mlag_agent.datastore.stores import Datastore
+from mlag_agent.errors import ErrorTag, ErrorType, InfoElement, RpcError, RpcFailure
+from mlag_agent.schema.nodes import SchemaNode
+from mlag_agent.features.base import OK, Agent, Data, Feature, ModuleRequest, Reply, RpcInput, SessionInfo, missing_parameter
+
+__all__ = ["feature"]
+
+_DATASTORES = frozenset(datastore.value for datastore in Datastore)
+_NETCONF = "urn:ietf:params:xml:ns:netconf:base:1.0"
+BASE = "urn:ietf:params:netconf:capability:"
+
+
+def feature(*, startup: bool) -> Feature:
+    """The operations, with or without the startup datastore."""
+    enabled = ["candidate", "rollback-on-error", "validate", "writable-running"]
+    capabilities = [
+        f"{BASE}writable-running:1.0",
+        f"{BASE}candidate:1.0",
+        f"{BASE}rollback-on-error:1.0",
+        f"{BASE}validate:1.0",
+        f"{BASE}validate:1.1",
+    ]
+    if startup:
+        enabled.append("startup")
+        capabilities.append(f"{BASE}startup:1.0")
+    return Feature(
+        name="netconf",
+        modules=(ModuleRequest("ietf-netconf", tuple(enabled)),),
+        rpcs={
+            "ietf-netconf:get": _get,
+            "ietf-netconf:get-config": _get_config,
+            "ietf-netconf:edit-config": _edit_config,
+            "ietf-netconf:copy-config": _copy_config,
+            "ietf-netconf:delete-config": _delete_config,
+            "ietf-netconf:lock": _lock,
+            "ietf-netconf:unlock": _unlock,
+            "ietf-netconf:close-session": _close_session,
+            "ietf-netconf:kill-session": _kill_session,
+            "ietf-netconf:commit": _commit,
+            "ietf-netconf:discard-changes": _discard_changes,
+            "ietf-netconf:validate": _validate,
+        },
+        capabilities=tuple(capabilities),
+    )
+
+
+# --- reading ------------------------------------------------------------------------------------------------
+
+
+def _filter(agent: Agent, rpc: RpcInput) -> SubtreeFilter | None:
+    """The filter parameter; None when there is none and all is wanted."""
+    element = rpc.element("filter")
+    if element is None:
+        return None
+    kind = element.get("type", element.get(f"{{{_NETCONF}}}type", "subtree"))
+    if kind == "xpath":
+        words = "this server has no :xpath capability; use a subtree filter"
+        info = (InfoElement("bad-attribute", "type"), InfoElement("bad-element", "filter"))
+        raise RpcFailure(RpcError(ErrorTag.BAD_ATTRIBUTE, words, type=ErrorType.PROTOCOL, info=info))
+    if kind != "subtree":
+        words = f'filter type "{kind}" must be subtree'
+        info = (InfoElement("bad-attribute", "type"), InfoElement("bad-element", "filter"))
+        raise RpcFailure(RpcError(ErrorTag.BAD_ATTRIBUTE, words, type=ErrorType.PROTOCOL, info=info))
+    return SubtreeFilter.compile(element, agent.library.tree, _canonical_match)
+
+
+def _canonical_match(node: SchemaNode, text: str) -> str:
+    """A content match compares values, not texts, of addresses and numbers (RFC 7950 section 9.1)."""
+    assert node.type is not None
+    return canonical_text(node.type, text, loose=True) or text
+
+
+async def _get(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Reply:
+    wanted = _filter(agent, rpc)
+    state = agent.state(None if wanted is None else wanted.top_level)
+    root = merge(agent.stores.running, state)
+    if wanted is not None:
+        root = wanted.apply(root)
+    return Data(encode_children(root, agent.library.tree.namespaces))
+
+
+async def _get_config(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Reply:
+    root = agent.stores.get(_datastore(rpc, "source"))
+    wanted = _filter(agent, rpc)
+    if wanted is not None:
+        root = wanted.apply(root)
+    return Data(encode_children(root, agent.library.tree.namespaces))
+
+
+def _datastore(rpc: RpcInput, parameter: str) -> Datastore:
+    """The datastore that a ``source`` or ``target`` names."""
+    holder = rpc.container(parameter)
+    for name in holder.names() if holder is not None else ():
+        if name in _DATASTORES:
+            return Datastore(name)
+    raise RpcFailure(missing_parameter(parameter))
+
+
+# --- writing ------------------------------------------------------------------------------------------------
+
+
+async def _edit_config(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Reply:
+    target = _datastore(rpc, "target")
+    agent.stores.check_writable(target, session.session_id)
+    default = Operation(rpc.required("default-operation"))
+    test = rpc.leaf("test-option") if "test-option" in rpc else None
+    keep_going = rpc.leaf("error-option") == "continue-on-error"
+    config = rpc.element("config")
+    if config is None:
+        raise RpcFailure(missing_parameter("config"))
+    problems: list[RpcError] = []
+    nodes = agent.reader.read(
+        config,
+        strict=agent.strict,
+        on_leniency=session.on_leniency,
+        problems=problems if keep_going else None,
+    )
+    editor = Editor()
+    before = agent.stores.get(target)
+    after = editor.apply(before, nodes, default)
+    problems.extend(editor.errors)
+    if problems and not keep_going:
+        raise RpcFailure(*problems)
+    if test == "test-only":
+        agent.transactor.validate(after)
+    elif target is Datastore.RUNNING:
+        await agent.transactor.apply(after)
+    else:
+        if test == "test-then-set":
+            agent.transactor.validate(after)
+        agent.stores.candidate = after
+    if problems:
+        raise RpcFailure(*problems)
+    return OK
+
+
+async def _copy_config(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Reply:
+    target = _datastore(rpc, "target")
+    agent.stores.check_writable(target, session.session_id)
+    root = _source(agent, session, rpc)
+    source = rpc.container("source")
+    if source is not None and target in source.names():
+        words = f"source and target are both {target}"
+        raise RpcFailure(RpcError(ErrorTag.INVALID_VALUE, words, type=ErrorType.PROTOCOL))
+    if target is Datastore.RUNNING:
+        await agent.transactor.apply(root)
+    elif target is Datastore.CANDIDATE:
+        agent.stores.candidate = root
+    else:
+        agent.transactor.validate(root)
+        agent.store_startup(root)
+    return OK
+
+
+def _source(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Container:
+    """The configuration of a ``source``: a datastore or an inline ``<config>``."""
+    source = rpc.container("source")
+    config = source.element("config") if source is not None else None
+    if config is not None:
+        return agent.reader.tree(config, strict=agent.strict, on_leniency=session.on_leniency)
+    return agent.stores.get(_datastore(rpc, "source"))
+
+
+async def _delete_config(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Reply:
+    target = _datastore(rpc, "target")
+    agent.stores.check_writable(target, session.session_id)
+    agent.store_startup(empty(agent.library.tree.data))
+    return OK
+
+
+async def _commit(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Reply:
+    agent.stores.check_writable(Datastore.RUNNING, session.session_id)
+    agent.stores.check_writable(Datastore.CANDIDATE, session.session_id)
+    committed = agent.stores.candidate
+    await agent.transactor.apply(committed)
+    if agent.stores.candidate is committed:
+        agent.stores.discard()
+    return OK
+
+
+async def _discard_changes(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Reply:
+    agent.stores.check_writable(Datastore.CANDIDATE, session.session_id)
+    agent.stores.discard()
+    return OK
+
+
+async def _validate(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Reply:
+    agent.transactor.validate(_source(agent, session, rpc))
+    return OK
+
+
+# --- locks and sessions -------------------------------------------------------------------------------------
+
+
+async def _lock(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Reply:
+    agent.stores.lock(_datastore(rpc, "target"), session.session_id)
+    return OK
+
+
+async def _unlock(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Reply:
+    agent.stores.unlock(_datastore(rpc, "target"), session.session_id)
+    return OK
+
+
+async def _close_session(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Reply:
+    session.close_after_reply()
+    return OK
+
+
+async def _kill_session(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Reply:
+    wanted = int(rpc.required("session-id"))
+    if wanted == session.session_id:
+        words = f"session {wanted} is this session; use close-session"
+        raise RpcFailure(RpcError(ErrorTag.INVALID_VALUE, words, type=ErrorType.PROTOCOL))
+    if not agent.sessions.kill(wanted, by=session.session_id):
+        words = f"there is no session {wanted}"
+        raise RpcFailure(RpcError(ErrorTag.INVALID_VALUE, words, type=ErrorType.PROTOCOL))
+    return OK
+

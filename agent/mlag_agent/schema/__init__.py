@@ -1,0 +1,1 @@
+"""YANG modules: which are served (library), their tree (nodes, model), libyang (engine), rpc input (operations)."""

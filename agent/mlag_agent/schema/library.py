@@ -1,0 +1,83 @@
+"""The served module set: which modules, from which folders, with which features; their tree and engines.
+
+Standard modules come from the pyang distribution (ARCHITECTURE section 2); ours from ``yang/``.
+"""
+
+from __future__ import annotations
+
+import sys
+import sysconfig
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from mlag_agent.errors import SchemaError
+from mlag_agent.schema.engine import SchemaEngine
+from mlag_agent.schema.model import LoadedSchema, ModuleRequest, fingerprint, load_schema
+from mlag_agent.schema.nodes import Module, SchemaTree
+
+__all__ = ["ModuleRequest", "SchemaLibrary", "standard_folders", "yang_folder"]
+
+
+def yang_folder() -> Path:
+    """Our own modules: beside the package in an installation, at the top of a checkout otherwise."""
+    package = Path(__file__).resolve().parent.parent
+    for folder in (package / "yang", package.parent.parent / "yang"):
+        if folder.is_dir():
+            return folder
+    raise SchemaError(f"the folder yang/ is neither in {package} nor at the top of a checkout; reinstall mlag-agent")
+
+
+def standard_folders() -> tuple[Path, ...]:
+    """The IETF's and IANA's modules, as the pyang distribution installs them below the environment's prefix."""
+    for prefix in (sys.prefix, sysconfig.get_path("data"), sys.base_prefix, str(Path.home() / ".local")):
+        base = Path(prefix) / "share" / "yang" / "modules"
+        if (base / "ietf").is_dir():
+            return (base / "ietf", base / "iana")
+    raise SchemaError("the YANG modules of the pyang distribution are not installed; reinstall pyang with pip")
+
+
+@dataclass(frozen=True)
+class SchemaLibrary:
+    """Everything that loading a module set gives.  ``folders`` were searched in order."""
+
+    tree: SchemaTree
+    engine: SchemaEngine
+    operations: SchemaEngine
+    folders: tuple[Path, ...]
+
+    @classmethod
+    def load(cls, requests: Sequence[ModuleRequest], extra_folders: Sequence[Path] = ()) -> SchemaLibrary:
+        """Load modules into pyang and libyang; raises SchemaError."""
+        folders = (*extra_folders, yang_folder(), *standard_folders())
+        loaded: LoadedSchema = load_schema(requests, folders)
+        tree = loaded.tree
+        # What pyang found to be implemented by augment or deviation is implemented in libyang too.
+        implemented = [
+            ModuleRequest(m.name, m.features, m.revision or None) for m in tree.modules.values() if m.implemented
+        ]
+        features = {request.name: request.features for request in implemented}
+        return cls(
+            tree,
+            SchemaEngine.load(implemented, folders, tree),
+            SchemaEngine.load_texts(loaded.operations, features, folders, tree),
+            folders,
+        )
+
+    @cached_property
+    def content_id(self) -> str:
+        """Changes with the module set, and only then (RFC 8525 section 3)."""
+        return fingerprint(self.tree)[:32]
+
+    def text(self, name: str, revision: str | None) -> str | None:
+        """YANG text of a module or submodule of the set; None where there is none of that revision."""
+        for module in self.tree.modules.values():
+            for candidate, its_revision, path in self._files(module):
+                if candidate == name and revision in (None, "", its_revision):
+                    return Path(path).read_text(encoding="utf-8")
+        return None
+
+    @staticmethod
+    def _files(module: Module) -> Sequence[tuple[str, str, str]]:
+        return [(module.name, module.revision, module.path), *module.submodules]

@@ -1,0 +1,401 @@
+"""From YANG files to ``SchemaTree``, with pyang: the only file that imports it.
+
+libyang checks instance data (``schema.engine``); its wheel shows no schema, so kinds, keys, order, defaults,
+cases, rpcs and notifications come from pyang's statement tree.  Both read the same files with the same
+features and deviations.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pyang import context, error, repository
+
+from mlag_agent.errors import SchemaError
+from mlag_agent.schema.nodes import Case, Choice, Kind, LeafType, Lexical, Module, SchemaNode, SchemaTree
+
+__all__ = ["LoadedSchema", "ModuleRequest", "fingerprint", "load_schema", "operations_variant"]
+
+# pyang statement keyword to kind; choice and case are looked through.
+_KINDS = {
+    "container": Kind.CONTAINER,
+    "list": Kind.LIST,
+    "leaf": Kind.LEAF,
+    "leaf-list": Kind.LEAF_LIST,
+    "anydata": Kind.ANY,
+    "anyxml": Kind.ANY,
+    "rpc": Kind.RPC,
+    "action": Kind.ACTION,
+    "notification": Kind.NOTIFICATION,
+    "input": Kind.INPUT,
+    "output": Kind.OUTPUT,
+}
+
+_INTEGERS = frozenset({"int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"})
+
+# libyang has a canonical form of its own for most string typedefs of these two modules (RFC 6991/9911 give one
+# for some); the two forms without a zone are cheap to compute here, all others are asked of libyang.
+_COMMON_TYPES = frozenset({"ietf-inet-types", "ietf-yang-types"})
+_ADDRESS_LEXICAL = {"ipv4-address-no-zone": Lexical.IPV4, "ipv6-address-no-zone": Lexical.IPV6}
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleRequest:
+    """A module to implement, with the features to enable (RFC 7950 section 5.6.5)."""
+
+    name: str
+    features: tuple[str, ...] = ()
+    revision: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedSchema:
+    """The tree, and for each implemented module the text of its variant for the operations context."""
+
+    tree: SchemaTree
+    operations: Mapping[str, str]
+
+
+def load_schema(requests: Sequence[ModuleRequest], folders: Sequence[Path]) -> LoadedSchema:
+    """Load modules and all they import from ``folders`` (searched in order, not below).
+
+    Raises SchemaError with pyang's message, file and line for anything wrong in a module, and for a feature
+    that a module does not have.
+    """
+    repo = repository.FileRepository(":".join(map(str, folders)), use_env=False, no_path_recurse=True)
+    ctx = context.Context(repo)
+    ctx.strict = False
+    origin = error.Position("command line")
+    requested = []
+    for request in requests:
+        module = ctx.search_module(origin, request.name, request.revision)
+        if module is None:
+            _raise_errors(ctx, request.name)
+            raise SchemaError(f"YANG module {request.name} is not in any of: {', '.join(map(str, folders))}")
+        requested.append(module)
+    features = {request.name: list(request.features) for request in requests}
+    for module in list(ctx.modules.values()):
+        if module.keyword == "module":
+            ctx.features[module.arg] = features.get(module.arg, [])
+    ctx.validate()
+    _raise_errors(ctx, None)
+    for request, module in zip(requests, requested, strict=True):
+        unknown = set(request.features) - set(module.i_features)
+        if unknown:
+            known = ", ".join(sorted(module.i_features)) or "none"
+            raise SchemaError(f"module {request.name} has no feature {', '.join(sorted(unknown))} (it has: {known})")
+    modules = _modules(ctx, requested, features)
+    return _Builder(ctx, modules).build()
+
+
+def _raise_errors(ctx: Any, name: str | None) -> None:
+    for position, code, arguments in ctx.errors:
+        if error.is_error(error.err_level(code)):
+            where = f"{Path(position.ref).name}:{position.line}: " if position.line else ""
+            raise SchemaError(f"{where}{error.err_to_str(code, arguments)}" + (f" (loading {name})" if name else ""))
+
+
+def _modules(ctx: Any, requested: Sequence[Any], features: Mapping[str, Sequence[str]]) -> dict[str, Module]:
+    """All modules of the context; those augmented or deviated by an implemented one are implemented too."""
+    implemented = {module.arg for module in requested}
+    main = {m.arg: m for m in ctx.modules.values() if m.keyword == "module"}
+    deviations: dict[str, set[str]] = {}
+    grown = True
+    while grown:
+        before = len(implemented)
+        for name in list(implemented):
+            for target in _targets(main[name], "augment"):
+                implemented.add(target)
+            for target in _targets(main[name], "deviation"):
+                implemented.add(target)
+                deviations.setdefault(target, set()).add(name)
+        grown = len(implemented) > before
+    result = {}
+    for name, stmt in sorted(main.items()):
+        included = [ctx.get_module(s.arg) for s in stmt.search("include")]
+        result[name] = Module(
+            name=name,
+            revision=stmt.i_latest_revision or "",
+            namespace=stmt.search_one("namespace").arg,
+            prefix=stmt.i_prefix,
+            yang_version=stmt.i_version,
+            implemented=name in implemented,
+            path=str(stmt.pos.ref),
+            features=tuple(sorted(features.get(name, ()))),
+            deviations=tuple(sorted(deviations.get(name, ()))),
+            submodules=tuple((s.arg, s.i_latest_revision or "", str(s.pos.ref)) for s in included if s is not None),
+        )
+    return result
+
+
+def _targets(module: Any, keyword: str) -> Iterable[str]:
+    """Names of the modules whose nodes the module's top-level augments or deviations name."""
+    for source in (module, *(m for m in (module.i_ctx.get_module(s.arg) for s in module.search("include")) if m)):
+        for stmt in source.search(keyword):
+            for step in stmt.arg.strip("/").split("/"):
+                prefix, separator, _ = step.partition(":")
+                name = source.i_prefixes[prefix][0] if separator and prefix in source.i_prefixes else module.arg
+                if name != module.arg:
+                    yield name
+
+
+class _Builder:
+    """Walks pyang's expanded tree once."""
+
+    def __init__(self, ctx: Any, modules: dict[str, Module]) -> None:
+        self._ctx = ctx
+        self._modules = modules
+
+    def build(self) -> LoadedSchema:
+        blank = Module("", "", "", "", "1.1", implemented=False, path="")
+        root = SchemaNode("", blank, Kind.ROOT, None)
+        rpcs: dict[tuple[str, str], SchemaNode] = {}
+        notifications: dict[tuple[str, str], SchemaNode] = {}
+        for name, module in self._modules.items():
+            if not module.implemented:
+                continue
+            holder = SchemaNode("", blank, Kind.ROOT, None)
+            self._children(self._ctx.get_module(name), holder, ())
+            for key, node in holder.children.items():
+                if node.kind is Kind.RPC:
+                    rpcs[key] = node
+                elif node.kind is Kind.NOTIFICATION:
+                    notifications[key] = node
+                else:
+                    node.position = len(root.children)
+                    root.children[key] = node
+                node.parent = root
+        tree = SchemaTree(root, rpcs, notifications, self._modules)
+        for top in (root, *rpcs.values(), *notifications.values()):
+            for node in top.descendants():
+                node.tags = {f"{{{ns}}}{name}": child for (ns, name), child in node.children.items()}
+        texts = {
+            name: operations_variant(self._ctx.get_module(name))
+            for name, module in self._modules.items()
+            if module.implemented
+        }
+        return LoadedSchema(tree, texts)
+
+    def _children(self, stmt: Any, parent: SchemaNode, cases: tuple[Case, ...]) -> None:
+        for child in getattr(stmt, "i_children", None) or ():
+            if getattr(child, "i_not_implemented", False):
+                continue
+            if child.keyword == "choice":
+                mandatory = child.search_one("mandatory")
+                choice = Choice(child.arg, mandatory is not None and mandatory.arg == "true")
+                for case in child.i_children:
+                    if not getattr(case, "i_not_implemented", False):
+                        self._case(case, parent, (*cases, Case(choice, case.arg)))
+            elif child.keyword in _KINDS:
+                self._node(child, parent, cases)
+
+    def _case(self, stmt: Any, parent: SchemaNode, cases: tuple[Case, ...]) -> None:
+        if stmt.keyword == "case":
+            self._children(stmt, parent, cases)
+        else:  # pyang wraps the short form itself; kept for versions that do not
+            self._node(stmt, parent, cases)
+
+    def _node(self, stmt: Any, parent: SchemaNode, cases: tuple[Case, ...]) -> None:
+        module = self._modules[stmt.i_module.i_modulename]
+        kind = _KINDS[stmt.keyword]
+        ordered = stmt.search_one("ordered-by")
+        mandatory = stmt.search_one("mandatory")
+        node = SchemaNode(
+            name=stmt.arg if kind not in (Kind.INPUT, Kind.OUTPUT) else stmt.keyword,
+            module=module,
+            kind=kind,
+            parent=parent,
+            config=getattr(stmt, "i_config", None) is not False,
+            presence=stmt.search_one("presence") is not None,
+            # Order matters where the user gives it, and in state, where it may mean something (RFC 7950 7.7.7).
+            user_ordered=(ordered is not None and ordered.arg == "user")
+            or (kind in (Kind.LIST, Kind.LEAF_LIST) and getattr(stmt, "i_config", None) is not True),
+            mandatory=mandatory is not None and mandatory.arg == "true",
+            secret=stmt.search_one(("ietf-netconf-acm", "default-deny-all")) is not None,
+            cases=cases,
+            position=len(parent.children),
+        )
+        if kind in (Kind.LEAF, Kind.LEAF_LIST):
+            node.type = _leaf_type(stmt.search_one("type"))
+            node.defaults = tuple(s.arg for s in stmt.search("default")) or _typedef_default(stmt)
+            if node.mandatory:
+                node.defaults = ()
+        parent.children[(module.namespace, node.name)] = node
+        self._children(stmt, node, ())
+        if kind is Kind.LIST:
+            self._keys(stmt, node)
+
+    @staticmethod
+    def _keys(stmt: Any, node: SchemaNode) -> None:
+        key = stmt.search_one("key")
+        if key is None:
+            return
+        node.keys = tuple(k.rpartition(":")[2] for k in key.arg.split())
+        keyed = {(node.namespace, k): node.children[(node.namespace, k)] for k in node.keys}
+        node.children = keyed | node.children
+        for position, child in enumerate(node.children.values()):
+            child.position = position
+        node.key_nodes = tuple(keyed.values())
+        for child in node.key_nodes:
+            child.mandatory = True
+            child.defaults = ()
+
+
+def _typedef_default(stmt: Any) -> tuple[str, ...]:
+    """The default that a leaf takes from its typedef chain (RFC 7950 section 7.3.4)."""
+    if stmt.keyword != "leaf":
+        return ()
+    typedef = getattr(stmt.search_one("type"), "i_typedef", None)
+    while typedef is not None:
+        default = typedef.search_one("default")
+        if default is not None:
+            return (default.arg,)
+        typedef = getattr(typedef.search_one("type"), "i_typedef", None)
+    return ()
+
+
+def _chain(type_stmt: Any) -> list[Any]:
+    """The type statement and those of the typedefs below it, the built-in type last."""
+    chain = [type_stmt]
+    typedef = getattr(type_stmt, "i_typedef", None)
+    while typedef is not None:
+        inner = typedef.search_one("type")
+        chain.append(inner)
+        typedef = getattr(inner, "i_typedef", None)
+    return chain
+
+
+def _leaf_type(type_stmt: Any) -> LeafType:
+    chain = _chain(type_stmt)
+    base = chain[-1].arg
+    if base == "leafref":
+        target = getattr(getattr(chain[-1], "i_type_spec", None), "i_target_node", None)
+        if target is not None:
+            inner = _leaf_type(target.search_one("type"))
+            return LeafType("leafref", inner.allows, inner.lexical, inner.members, inner.prefixed)
+        return LeafType("leafref", "an existing value", Lexical.ENGINE)
+    if base == "union":
+        members = tuple(_leaf_type(member) for member in chain[-1].search("type"))
+        allows = " or ".join(dict.fromkeys(member.allows for member in members))
+        return LeafType("union", allows, Lexical.ENGINE, members, any(member.prefixed for member in members))
+    common = next(
+        (
+            t.i_typedef.arg
+            for t in chain
+            if getattr(t, "i_typedef", None) is not None and t.i_typedef.i_module.i_modulename in _COMMON_TYPES
+        ),
+        None,
+    )
+    prefixed = base in ("identityref", "instance-identifier")
+    return LeafType(base, _allows(chain, base, common), _lexical(base, common), prefixed=prefixed)
+
+
+def _lexical(base: str, common: str | None) -> Lexical:
+    if common in _ADDRESS_LEXICAL:
+        return _ADDRESS_LEXICAL[common]
+    if base in _INTEGERS:
+        return Lexical.INTEGER
+    if base == "identityref":
+        return Lexical.IDENTITY
+    if base in ("boolean", "enumeration", "empty") or (base == "string" and common is None):
+        return Lexical.VERBATIM
+    return Lexical.ENGINE
+
+
+def _allows(chain: Sequence[Any], base: str, common: str | None) -> str:
+    """What the type allows, in words for an error message."""
+
+    def restriction(keyword: str) -> str | None:
+        return next((s.arg for t in chain if (s := t.search_one(keyword)) is not None), None)
+
+    if base == "enumeration":
+        return "one of " + ", ".join(e.arg for e in _members(chain, "enum"))
+    if base == "bits":
+        return "any of " + ", ".join(b.arg for b in _members(chain, "bit"))
+    if base == "boolean":
+        return "true or false"
+    if base == "empty":
+        return "no value"
+    if base == "identityref":
+        return f"an identity derived from {chain[-1].search_one('base').arg}"
+    words = f"{common} ({base})" if common else base
+    if base in _INTEGERS or base == "decimal64":
+        span = restriction("range")
+        if span is None and base in _INTEGERS:
+            spec = chain[-1].i_type_spec
+            span = f"{spec.min}..{spec.max}"
+        return f"{words} {span}" if span else words
+    length, pattern = restriction("length"), restriction("pattern")
+    if length:
+        words += f" of length {length}"
+    if pattern and common is None:
+        words += f" matching {pattern}"
+    return words
+
+
+def _members(chain: Sequence[Any], keyword: str) -> list[Any]:
+    return next((found for t in chain if (found := t.search(keyword))), [])
+
+
+# --- the operations context ---------------------------------------------------------------------------------
+
+# libyang's wheel parses no rpc, action or notification tree.  Their data is checked in a context of its own
+# where each stands as a container of the same name; see ``schema.operations``.
+_ENVELOPES = frozenset({"rpc", "action", "notification"})
+
+
+def operations_variant(module: Any) -> str:
+    """The module's text with every rpc, action and notification written as a presence container."""
+    lines: list[str] = []
+    _emit(module, lines, 0)
+    return "\n".join(lines) + "\n"
+
+
+def _emit(stmt: Any, lines: list[str], depth: int) -> None:
+    pad = "  " * depth
+    keyword = stmt.keyword if isinstance(stmt.keyword, str) else _extension(stmt)
+    if keyword in ("description", "reference", "contact", "organization") and depth > 0:
+        return
+    envelope = keyword in _ENVELOPES
+    if keyword in ("input", "output"):
+        lines.append(f"{pad}container {keyword} {{")
+        # With presence, or what is mandatory in the output would be missed where only the input is given.
+        lines.append(f'{pad}  presence "{keyword}";')
+    elif envelope:
+        lines.append(f"{pad}container {stmt.arg} {{")
+        lines.append(f'{pad}  presence "an operation";')
+        # As state, so that its leafrefs may point to state as well as to configuration (RFC 7950 section 9.9).
+        lines.append(f"{pad}  config false;")
+    else:
+        argument = "" if stmt.arg is None else " " + _quoted(stmt.arg)
+        lines.append(f"{pad}{keyword}{argument}" + (" {" if stmt.substmts else ";"))
+        if not stmt.substmts:
+            return
+    for sub in stmt.substmts:
+        _emit(sub, lines, depth + 1)
+    lines.append(pad + "}")
+
+
+def _extension(stmt: Any) -> str:
+    prefix = getattr(stmt, "raw_keyword", stmt.keyword)
+    return f"{prefix[0]}:{prefix[1]}"
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def fingerprint(tree: SchemaTree) -> str:
+    """A digest of the module set: names, revisions, features, deviations (RFC 8525 content-id)."""
+    digest = hashlib.sha256()
+    for module in tree.modules.values():
+        digest.update(
+            repr((module.name, module.revision, module.implemented, module.features, module.deviations)).encode()
+        )
+        digest.update(Path(module.path).read_bytes())
+    return digest.hexdigest()

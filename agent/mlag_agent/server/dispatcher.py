@@ -1,0 +1,173 @@
+"""From ``RpcReceived`` to the bytes of one ``<rpc-reply>``; the one place where exceptions become ``<rpc-error>``s."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from lxml import etree
+
+from mlag_agent.data.build import build
+from mlag_agent.data.decode import NETCONF_NS, Decoder, EditNode, canonicalise, check_document, value_lookup
+from mlag_agent.data.encode import encode
+from mlag_agent.errors import ErrorTag, ErrorType, InfoElement, RpcError, RpcFailure, SchemaError
+from mlag_agent.features.base import Agent, Data, Handler, Ok, Output, Reply, RpcInput, SessionInfo
+from mlag_agent.schema.engine import Contents
+from mlag_agent.schema.nodes import SchemaNode
+from mlag_agent.wire import messages
+from mlag_agent.wire.session import RpcReceived
+
+__all__ = ["Dispatcher"]
+
+_LOG = logging.getLogger(__name__)
+_OK = b"<ok/>"
+
+
+class Dispatcher:
+    """Finds the handler of an operation, checks its input, runs it and writes the reply.
+
+    Raises SchemaError when an rpc of a feature's modules has no handler, or a handler no rpc.
+    """
+
+    def __init__(self, agent: Agent) -> None:
+        self._agent = agent
+        self._tree = agent.library.tree
+        self._namespaces = self._tree.namespaces
+        self._handlers = _handlers(agent)
+
+    async def reply_to(self, session: SessionInfo, received: RpcReceived) -> tuple[bytes, Sequence[RpcError]]:
+        """The whole reply, and the errors in it."""
+        try:
+            schema = self._operation(received.operation, session)
+            handler = self._handlers.get(schema)
+            if handler is None:
+                raise RpcFailure(_not_supported(schema))
+            result = await handler(self._agent, session, self._input(schema, received.operation, session))
+            return messages.reply(received.attributes, self._body(schema, result)), ()
+        except RpcFailure as failure:
+            found: Sequence[RpcError] = failure.errors
+        except Exception as bug:
+            # Whatever it was, the client gets an answer and the session goes on; the log has the trace.
+            _LOG.exception("session %d: %s failed", session.session_id, received.operation.tag)
+            words = f"internal error: {type(bug).__name__}: {bug}; the agent's log has the details"
+            found = (RpcError(ErrorTag.OPERATION_FAILED, words),)
+        return messages.error_reply(received.attributes, found, self._namespaces), found
+
+    def _operation(self, element: etree._Element, session: SessionInfo) -> SchemaNode:
+        name = etree.QName(element)
+        if name.namespace is not None:
+            found = self._tree.rpcs.get((name.namespace, name.localname))
+            if found is None:
+                raise RpcFailure(self._unknown(name))
+            return found
+        by_name = [node for (_, local), node in self._tree.rpcs.items() if local == name.localname]
+        if len(by_name) != 1 or self._agent.strict:
+            expected = " or ".join(node.namespace for node in by_name) or NETCONF_NS
+            words = f'<{name.localname}> is in no namespace; expected xmlns="{expected}"'
+            info = (InfoElement("bad-element", name.localname), InfoElement("bad-namespace", ""))
+            raise RpcFailure(RpcError(ErrorTag.UNKNOWN_NAMESPACE, words, type=ErrorType.PROTOCOL, info=info))
+        session.on_leniency("operation-element-without-namespace")
+        return by_name[0]
+
+    def _unknown(self, name: etree.QName) -> RpcError:
+        namespace = name.namespace or ""
+        module = self._tree.module_of_namespace(namespace)
+        info = [InfoElement("bad-element", name.localname)]
+        if module is None:
+            served = ", ".join(sorted({namespace for namespace, _ in self._tree.rpcs}))
+            words = f'<{name.localname}>: no module has the namespace "{namespace}"; operations are in {served}'
+            info.append(InfoElement("bad-namespace", namespace))
+            return RpcError(ErrorTag.UNKNOWN_NAMESPACE, words, type=ErrorType.PROTOCOL, info=tuple(info))
+        known = ", ".join(sorted(local for ns, local in self._tree.rpcs if ns == namespace)) or "none"
+        words = f"module {module.name} has no operation {name.localname} here; it has: {known}"
+        return RpcError(ErrorTag.OPERATION_NOT_SUPPORTED, words, type=ErrorType.PROTOCOL, info=tuple(info))
+
+    def _input(self, schema: SchemaNode, element: etree._Element, session: SessionInfo) -> RpcInput:
+        """The input, with every violation of its schema in one RpcFailure."""
+        inner = schema.child("input")
+        if inner is None:
+            raise SchemaError(f"{schema.path} has no input")  # pyang gives every rpc one
+        decoder = Decoder(
+            self._tree, config_only=False, strict=self._agent.strict, on_leniency=session.on_leniency
+        )
+        nodes = decoder.decode(element, inner)
+        if decoder.errors:
+            raise RpcFailure(*(_as_protocol(error, schema) for error in decoder.errors))
+        if inner.children:
+            self._check(schema, nodes)
+        return RpcInput(inner, nodes)
+
+    def _check(self, schema: SchemaNode, nodes: Sequence[EditNode]) -> None:
+        engine = self._agent.library.operations
+        body = check_document(nodes, self._namespaces)
+        document = f'<{schema.name} xmlns="{schema.namespace}"><input>{body}</input></{schema.name}>'
+        lookup = value_lookup(nodes)
+        try:
+            engine.check_payload(document, lookup)
+            canonicalise(nodes, _InOperation(engine, schema), {})
+            engine.validate(document, Contents.OPERATION, lookup)
+        except RpcFailure as failure:
+            raise RpcFailure(*(_as_protocol(error, schema) for error in failure.errors)) from failure
+
+    def _body(self, schema: SchemaNode, result: Reply) -> bytes:
+        if isinstance(result, Ok):
+            return _OK
+        if isinstance(result, Data):
+            return messages.data(result.content, namespace=result.namespace)
+        assert isinstance(result, Output)
+        output = schema.child("output")
+        if output is None:
+            raise SchemaError(f"{schema.path} has no output")
+        made = build(output, result.values)
+        return encode(made.children.items(), self._namespaces) or _OK
+
+
+class _InOperation:
+    """Canonical forms of rpc parameters, whose instance paths begin with the rpc."""
+
+    def __init__(self, engine: object, schema: SchemaNode) -> None:
+        self._engine = engine
+        self._head = f"/{schema.module.name}:{schema.name}/input"
+
+    def canonical(self, node: SchemaNode, value: str, path: str, /) -> str:
+        step = path.removeprefix("/").removeprefix(f"{node.module.name}:")
+        canonical: str = self._engine.canonical(node, value, f"{self._head}/{step}")  # type: ignore[attr-defined]
+        return canonical
+
+
+def _as_protocol(error: RpcError, schema: SchemaNode) -> RpcError:
+    """A parameter's error: of the protocol layer, a missing one as RFC 6241 names it."""
+    path = error.path
+    if path is not None:
+        # The operations context has the parameters below /module:rpc/input; on the wire there is no <input>.
+        path = path.replace(f"/{schema.module.name}:{schema.name}/input", f"/{schema.module.name}:{schema.name}", 1)
+        if not path.startswith(f"/{schema.module.name}:{schema.name}"):
+            path = f"/{schema.module.name}:{schema.name}/{path.removeprefix('/').removeprefix(f'{schema.module.name}:')}"
+    words = error.message.replace(f"/{schema.module.name}:{schema.name}/input", schema.name)
+    if error.tag is ErrorTag.DATA_MISSING and error.app_tag in (None, "missing-choice"):
+        name = (path or "").rpartition("/")[2].rpartition(":")[2]
+        info = (InfoElement("bad-element", name),)
+        return replace(error, tag=ErrorTag.MISSING_ELEMENT, type=ErrorType.PROTOCOL, path=path, message=words, info=info)
+    return replace(error, type=ErrorType.PROTOCOL, path=path, message=words)
+
+
+def _not_supported(schema: SchemaNode) -> RpcError:
+    words = f"{schema.path} has no code behind it on this server"
+    return RpcError(ErrorTag.OPERATION_NOT_SUPPORTED, words, type=ErrorType.PROTOCOL)
+
+
+def _handlers(agent: Agent) -> Mapping[SchemaNode, Handler]:
+    tree = agent.library.tree
+    by_name = {f"{node.module.name}:{node.name}": node for node in tree.rpcs.values()}
+    handlers: dict[SchemaNode, Handler] = {}
+    for feature in agent.features:
+        for name, handler in feature.rpcs.items():
+            if name not in by_name:
+                raise SchemaError(f"feature {feature.name} handles {name}, which no module has")
+            handlers[by_name[name]] = handler
+        for request in feature.modules:
+            for name, node in by_name.items():
+                if node.module.name == request.name and node not in handlers:
+                    raise SchemaError(f"module {request.name} has the rpc {name}, but feature {feature.name} no handler")
+    return handlers

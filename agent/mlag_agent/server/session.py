@@ -1,0 +1,157 @@
+"""One NETCONF session: pumps bytes between a transport's connection and the sans-IO core, rpc by rpc."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from mlag_agent.datastore.stores import Datastores
+from mlag_agent.errors import RpcError
+from mlag_agent.server.dispatcher import Dispatcher
+from mlag_agent.server.registry import Counters, Registry
+from mlag_agent.server.transports.connection import READ_SIZE, Connection
+from mlag_agent.wire.session import Event, HelloReceived, PeerMisused, RpcReceived, Session, SessionEnded
+
+__all__ = ["NetconfSession"]
+
+_LOG = logging.getLogger(__name__)
+
+
+class NetconfSession:
+    """Reads, dispatches and replies in order until either side ends it.
+
+    What it holds of the server (its number, its locks) is given back when ``run`` returns, however it ends.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        wire: Session,
+        *,
+        dispatcher: Dispatcher,
+        registry: Registry,
+        stores: Datastores,
+    ) -> None:
+        self._connection = connection
+        self._wire = wire
+        self._dispatcher = dispatcher
+        self._registry = registry
+        self._stores = stores
+        self._closing = False
+        self._task: asyncio.Task[None] | None = None
+        self._killed_by: int | None = None
+        self.session_id = wire.session_id
+        self.username = connection.username
+        self.source_host = connection.source_host
+        self.login_time = datetime.now(UTC)
+        self.counters = Counters()
+
+    # --- what handlers ask ------------------------------------------------------------------------------
+
+    def close_after_reply(self) -> None:
+        """End the session once the reply at hand is sent (close-session)."""
+        self._closing = True
+
+    def on_leniency(self, name: str) -> None:
+        """Log and count a leniency (INTEROP decision 1)."""
+        self._registry.leniencies[name] += 1
+        _LOG.info("session %d: leniency %s", self.session_id, name)
+
+    def kill(self, by: int) -> None:
+        """End the session now, from another one (kill-session)."""
+        self._killed_by = by
+        if self._task is not None:
+            self._task.cancel()
+
+    # --- the pump ---------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Until the session ends; never raises for anything that the peer does."""
+        self._task = asyncio.current_task()
+        where = f"{self.username}@{self.source_host}"
+        reason = "ended"
+        try:
+            reason = await self._pump(where)
+        except asyncio.CancelledError:
+            if self._killed_by is None:
+                reason = "the server stops"
+                raise
+            reason = f"killed by session {self._killed_by}"
+            self._connection.abort(reason)
+        except ConnectionError as error:
+            reason = f"connection lost: {error}"
+            self._registry.dropped_sessions += 1
+        finally:
+            self._registry.remove(self)
+            self._stores.release(self.session_id)
+            self._connection.close()
+            _LOG.info("session %d (%s): %s", self.session_id, where, reason)
+
+    async def _pump(self, where: str) -> str:
+        """Why it ended."""
+        await self._flush()
+        while True:
+            data = await self._connection.read(READ_SIZE)
+            events = self._wire.receive_data(data) if data else self._wire.receive_eof()
+            for event in events:
+                ended = await self._handle(event, where)
+                if ended is not None:
+                    return self._connection.close_reason or ended
+            if not data:
+                return self._connection.close_reason or "the peer closed its side"
+
+    async def _handle(self, event: Event, where: str) -> str | None:
+        """One event; the reason when the session is over."""
+        if isinstance(event, RpcReceived):
+            return await self._rpc(event)
+        if isinstance(event, HelloReceived):
+            for leniency in event.leniencies:
+                self.on_leniency(leniency)
+            self._connection.established()
+            self._registry.add(self)
+            _LOG.info("session %d (%s): open, %s", self.session_id, where, event.base.rpartition("netconf:")[2])
+            return None
+        if isinstance(event, PeerMisused):
+            self._count(bad=True, errors=(event.error,))
+            _LOG.warning("session %d: bad message: %s", self.session_id, event.error.message)
+            self._wire.send(event.reply)
+            await self._flush()
+            return None
+        assert isinstance(event, SessionEnded)
+        if event.by_peer_error:
+            if self in self._registry:
+                self._registry.dropped_sessions += 1
+            else:
+                self._registry.in_bad_hellos += 1
+        return event.reason
+
+    async def _rpc(self, event: RpcReceived) -> str | None:
+        for leniency in event.leniencies:
+            self.on_leniency(leniency)
+        reply, errors = await self._dispatcher.reply_to(self, event)
+        self._count(bad=False, errors=errors)
+        if errors:
+            _LOG.info("session %d: %s: %s", self.session_id, event.operation.tag, "; ".join(e.message for e in errors))
+        self._wire.send(reply)
+        if self._closing:
+            self._wire.close()
+        await self._flush()
+        return "closed by the client" if self._closing else None
+
+    async def _flush(self) -> None:
+        data = self._wire.data_to_send()
+        if data:
+            self._connection.write(data)
+            await self._connection.drain()
+
+    def _count(self, *, bad: bool, errors: Sequence[RpcError]) -> None:
+        for counters in (self.counters, self._registry.totals):
+            if bad:
+                counters.in_bad_rpcs += 1
+            else:
+                counters.in_rpcs += 1
+            if errors:
+                counters.out_rpc_errors += 1
+
