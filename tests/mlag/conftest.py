@@ -117,6 +117,11 @@ class Lab:
                     return
                 await next_change(a, b)
 
+    @staticmethod
+    def sockets() -> int:
+        """Sockets that this process has open."""
+        return len(open_sockets())
+
     async def close(self) -> None:
         await asyncio.gather(*(engine.aclose() for engine in self.engines))
 
