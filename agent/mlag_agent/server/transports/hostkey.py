@@ -37,14 +37,16 @@ def _load(path: Path) -> asyncssh.SSHKey:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
         raise _unusable(path, f"cannot be opened: {error.strerror}", "check the file and its owner") from None
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(file.fileno())
+    try:
+        status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise _unusable(path, "is not a regular file", "name another file in the settings")
         if status.st_mode & _OTHERS:
             mode = stat.S_IMODE(status.st_mode)
             raise _unusable(path, f"may be read by others (mode {mode:04o})", f"run: chmod 600 {path}")
-        content = file.read(MAX_KEY_FILE)
+        content = os.read(descriptor, MAX_KEY_FILE)
+    finally:
+        os.close(descriptor)
     try:
         return asyncssh.import_private_key(content)
     except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError, ValueError) as error:
