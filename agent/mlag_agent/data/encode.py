@@ -19,6 +19,10 @@ _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"}
 _MODULE_PREFIX = re.compile(r"([A-Za-z_][\w.-]*):(?=[A-Za-z_*])")
 
 
+# What stands directly below these stands in a NETCONF element, whose namespace is never that of a module.
+_OUTERMOST = (Kind.ROOT, Kind.INPUT, Kind.OUTPUT)
+
+
 def escape(text: str) -> str:
     """Character data for an element's content."""
     return _SPECIAL.sub(lambda match: _ESCAPES[match[0]], text) if _SPECIAL.search(text) else text
@@ -33,7 +37,7 @@ def prefix_declarations(value: str, namespaces: Mapping[str, str]) -> str:
 def open_tag(node: SchemaNode) -> str:
     """Name and default namespace of an element, the latter only where it differs from the parent's."""
     parent = node.parent
-    if parent is not None and parent.kind is not Kind.ROOT and parent.module is node.module:
+    if parent is not None and parent.kind not in _OUTERMOST and parent.module is node.module:
         return node.name
     return f'{node.name} xmlns="{node.module.namespace}"'
 
