@@ -120,7 +120,7 @@ class Device:
         )
         library = _library(
             tuple(request for feature in features for request in feature.modules),
-            tuple(Path(folder).resolve() for folder in settings.yang_dirs),
+            tuple(map(Path, settings.yang_dirs)),
         )
         self._journal = Journal.open(folder / "state.db")
         agent = self._agent = self._make_agent(library, features, sealer, engine, self._journal)
@@ -212,7 +212,9 @@ def _state_folder(settings: Settings) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
-        raise SettingsError(f"cannot make the state folder {folder}: {error.strerror}", "give --state FOLDER") from error
+        raise SettingsError(
+            f"cannot make the state folder {folder}: {error.strerror}", "give --state FOLDER"
+        ) from error
     return folder
 
 

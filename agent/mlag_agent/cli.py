@@ -80,7 +80,9 @@ def cli(verbose: int) -> None:
 @click.option("--pair", help="Name of the pair in the rendezvous folder.")
 @click.option("--yang-dir", "yang_dirs", multiple=True, type=click.Path(path_type=Path), help="More YANG modules.")
 @click.option("--startup/--no-startup", default=None, help="Have a startup datastore; running is then not durable.")
-@click.option("--strict/--no-strict", default=None, help="Refuse what RFC 6241 does not allow, e.g. missing namespaces.")
+@click.option(
+    "--strict/--no-strict", default=None, help="Refuse what RFC 6241 does not allow, e.g. missing namespaces."
+)
 def serve(settings_file: Path | None, **options: object) -> None:
     """Run one agent until it is told to stop (SIGTERM, SIGINT)."""
     settings = load_settings(settings_file) if settings_file is not None else Settings()
@@ -89,14 +91,23 @@ def serve(settings_file: Path | None, **options: object) -> None:
 
 @cli.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", type=click.IntRange(0, 65534), default=8301, show_default=True,
-              help="TCP port of the first agent; the second takes the next one; 0 takes free ones.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65534),
+    default=8301,
+    show_default=True,
+    help="TCP port of the first agent; the second takes the next one; 0 takes free ones.",
+)
 @click.option("--state", type=click.Path(path_type=Path), help="Folder for both; without it nothing is kept.")
 @click.option("--model", default=DEFAULT_MODEL, show_default=True, help="Device model of both.")
-@click.option("--user", default="admin", show_default=True,
-              help=f"The user who may log in; the password is taken from {PASSWORD_VARIABLE}, or made and shown.")
+@click.option(
+    "--user",
+    default="admin",
+    show_default=True,
+    help=f"The user who may log in; the password is taken from {PASSWORD_VARIABLE}, or made and shown.",
+)
 @click.option("--authorized-keys", type=click.Path(path_type=Path), help="Public keys that let the user in.")
-def pair(host: str, port: int, state: Path | None, model: str, user: str, authorized_keys: Path | None) -> None:
+def pair(*, host: str, port: int, state: Path | None, model: str, user: str, authorized_keys: Path | None) -> None:
     """Run two agents in one process: an M-LAG pair, ready to be configured."""
     password = os.environ.get(PASSWORD_VARIABLE)
     shown = password is None and authorized_keys is None

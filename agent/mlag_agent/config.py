@@ -47,21 +47,21 @@ class _Frozen(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="k
     """Base of all: keys in the file are spelt with hyphens, unknown ones are errors."""
 
 
-class DeviceSettings(_Frozen):
+class DeviceSettings(_Frozen, frozen=True):
     """What the device is.  ``model`` decides on YANG features."""
 
     name: Name = "device"
     model: str = DEFAULT_MODEL
 
 
-class ListenSettings(_Frozen):
+class ListenSettings(_Frozen, frozen=True):
     """Where NETCONF over SSH is served; port 0 takes a free one."""
 
     host: str = "127.0.0.1"
     port: Port = DEFAULT_PORT
 
 
-class UserSettings(_Frozen):
+class UserSettings(_Frozen, frozen=True):
     """A user: an argon2 hash (``mlag-agent hash-password``), a file of authorized keys, or both."""
 
     name: Name
@@ -69,7 +69,7 @@ class UserSettings(_Frozen):
     authorized_keys: str | None = None
 
 
-class FabricSettings(_Frozen):
+class FabricSettings(_Frozen, frozen=True):
     """Where the addresses of the sync channel live (ARCHITECTURE section 7).
 
     ``loopback``: a ``rendezvous`` folder shared by the agents of this machine, and the name of the ``pair``.
@@ -84,14 +84,14 @@ class FabricSettings(_Frozen):
     peer_link_port: Port = 0
 
 
-class TableSettings(_Frozen):
+class TableSettings(_Frozen, frozen=True):
     """Sizes of the simulated device's tables, in entries."""
 
     arp: Annotated[int, msgspec.Meta(ge=1, le=10_000_000)] = 16384
     nd: Annotated[int, msgspec.Meta(ge=1, le=10_000_000)] = 16384
 
 
-class Settings(_Frozen):
+class Settings(_Frozen, frozen=True):
     """Everything that ``serve`` takes."""
 
     state: str = "mlag-agent-state"

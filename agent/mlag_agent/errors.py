@@ -96,7 +96,7 @@ class AgentError(Exception):
     """Root of the tree; never raised itself."""
 
 
-class RpcFailure(AgentError):
+class RpcFailure(AgentError):  # noqa: N818  # one failure holds several errors
     """An operation failed; ``errors`` holds every violation found, the one that matters most first."""
 
     def __init__(self, *errors: RpcError) -> None:

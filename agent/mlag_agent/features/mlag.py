@@ -87,8 +87,8 @@ def _channel(group: Container) -> ChannelConfig | None:
 class EngineSubscriber:
     """Two phases of the engine as those of a transaction (ARCHITECTURE section 5)."""
 
-    name = "synchronisation engine"
-    paths = (GROUP, "/dfs-m-lag:m-lag/global")
+    name: str = "synchronisation engine"
+    paths: tuple[str, ...] = (GROUP, "/dfs-m-lag:m-lag/global")
 
     def __init__(self, engine: Engine, sealer: Sealer) -> None:
         self._engine = engine

@@ -10,8 +10,9 @@ from mlag_agent.data.lexical import canonical_text
 from mlag_agent.data.tree import Container, empty, merge
 from mlag_agent.datastore.stores import Datastore
 from mlag_agent.errors import ErrorTag, ErrorType, InfoElement, RpcError, RpcFailure
+from mlag_agent.features.base import OK, Agent, Data, Feature, Reply, RpcInput, SessionInfo, missing_parameter
+from mlag_agent.schema.model import ModuleRequest
 from mlag_agent.schema.nodes import SchemaNode
-from mlag_agent.features.base import OK, Agent, Data, Feature, ModuleRequest, Reply, RpcInput, SessionInfo, missing_parameter
 
 __all__ = ["feature"]
 
@@ -226,4 +227,3 @@ async def _kill_session(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Re
         words = f"there is no session {wanted}"
         raise RpcFailure(RpcError(ErrorTag.INVALID_VALUE, words, type=ErrorType.PROTOCOL))
     return OK
-

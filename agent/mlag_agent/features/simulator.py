@@ -45,9 +45,7 @@ class _Simulator:
 
     async def list(self, agent: Agent, session: SessionInfo, rpc: RpcInput) -> Reply:
         """list-entries."""
-        page = await self._engine.list_entries(
-            _selector(rpc), int(rpc.required("offset")), int(rpc.required("limit"))
-        )
+        page = await self._engine.list_entries(_selector(rpc), int(rpc.required("offset")), int(rpc.required("limit")))
         entries = [
             {
                 "address": entry.address,
@@ -63,9 +61,7 @@ class _Simulator:
 
     async def set_fault(self, agent: Agent, session: SessionInfo, rpc: RpcInput) -> Reply:
         """set-fault."""
-        self._engine.set_fault(
-            Link(rpc.required("link")), Fault(rpc.required("fault")), int(rpc.leaf("delay") or 0)
-        )
+        self._engine.set_fault(Link(rpc.required("link")), Fault(rpc.required("fault")), int(rpc.leaf("delay") or 0))
         return OK
 
     def state(self, agent: Agent) -> Mapping[str, Any]:

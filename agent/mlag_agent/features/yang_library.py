@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from mlag_agent.features.base import Agent, Feature, StateProvider
+from mlag_agent.schema.model import ModuleRequest
 from mlag_agent.schema.nodes import Module
-from mlag_agent.features.base import Agent, Feature, ModuleRequest, StateProvider
 
 __all__ = ["FEATURE", "capability"]
 

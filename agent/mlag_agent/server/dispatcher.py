@@ -13,10 +13,11 @@ from mlag_agent.data.decode import NETCONF_NS, Decoder, EditNode, canonicalise, 
 from mlag_agent.data.encode import encode
 from mlag_agent.errors import ErrorTag, ErrorType, InfoElement, RpcError, RpcFailure, SchemaError
 from mlag_agent.features.base import Agent, Data, Handler, Ok, Output, Reply, RpcInput, SessionInfo
-from mlag_agent.schema.engine import Contents
+from mlag_agent.schema.engine import Contents, SchemaEngine
 from mlag_agent.schema.nodes import SchemaNode
 from mlag_agent.wire import messages
 from mlag_agent.wire.session import RpcReceived
+from mlag_agent.wire.xml import split_name
 
 __all__ = ["Dispatcher"]
 
@@ -47,7 +48,7 @@ class Dispatcher:
             return messages.reply(received.attributes, self._body(schema, result)), ()
         except RpcFailure as failure:
             found: Sequence[RpcError] = failure.errors
-        except Exception as bug:
+        except Exception as bug:  # noqa: BLE001  # the session's last line: answered, and logged with its trace
             # Whatever it was, the client gets an answer and the session goes on; the log has the trace.
             _LOG.exception("session %d: %s failed", session.session_id, received.operation.tag)
             words = f"internal error: {type(bug).__name__}: {bug}; the agent's log has the details"
@@ -55,32 +56,31 @@ class Dispatcher:
         return messages.error_reply(received.attributes, found, self._namespaces), found
 
     def _operation(self, element: etree._Element, session: SessionInfo) -> SchemaNode:
-        name = etree.QName(element)
-        if name.namespace is not None:
-            found = self._tree.rpcs.get((name.namespace, name.localname))
+        namespace, name = split_name(element)
+        if namespace is not None:
+            found = self._tree.rpcs.get((namespace, name))
             if found is None:
-                raise RpcFailure(self._unknown(name))
+                raise RpcFailure(self._unknown(namespace, name))
             return found
-        by_name = [node for (_, local), node in self._tree.rpcs.items() if local == name.localname]
+        by_name = [node for (_, local), node in self._tree.rpcs.items() if local == name]
         if len(by_name) != 1 or self._agent.strict:
             expected = " or ".join(node.namespace for node in by_name) or NETCONF_NS
-            words = f'<{name.localname}> is in no namespace; expected xmlns="{expected}"'
-            info = (InfoElement("bad-element", name.localname), InfoElement("bad-namespace", ""))
+            words = f'<{name}> is in no namespace; expected xmlns="{expected}"'
+            info = (InfoElement("bad-element", name), InfoElement("bad-namespace", ""))
             raise RpcFailure(RpcError(ErrorTag.UNKNOWN_NAMESPACE, words, type=ErrorType.PROTOCOL, info=info))
         session.on_leniency("operation-element-without-namespace")
         return by_name[0]
 
-    def _unknown(self, name: etree.QName) -> RpcError:
-        namespace = name.namespace or ""
+    def _unknown(self, namespace: str, name: str) -> RpcError:
         module = self._tree.module_of_namespace(namespace)
-        info = [InfoElement("bad-element", name.localname)]
+        info = [InfoElement("bad-element", name)]
         if module is None:
             served = ", ".join(sorted({namespace for namespace, _ in self._tree.rpcs}))
-            words = f'<{name.localname}>: no module has the namespace "{namespace}"; operations are in {served}'
+            words = f'<{name}>: no module has the namespace "{namespace}"; operations are in {served}'
             info.append(InfoElement("bad-namespace", namespace))
             return RpcError(ErrorTag.UNKNOWN_NAMESPACE, words, type=ErrorType.PROTOCOL, info=tuple(info))
         known = ", ".join(sorted(local for ns, local in self._tree.rpcs if ns == namespace)) or "none"
-        words = f"module {module.name} has no operation {name.localname} here; it has: {known}"
+        words = f"module {module.name} has no operation {name} here; it has: {known}"
         return RpcError(ErrorTag.OPERATION_NOT_SUPPORTED, words, type=ErrorType.PROTOCOL, info=tuple(info))
 
     def _input(self, schema: SchemaNode, element: etree._Element, session: SessionInfo) -> RpcInput:
@@ -88,9 +88,7 @@ class Dispatcher:
         inner = schema.child("input")
         if inner is None:
             raise SchemaError(f"{schema.path} has no input")  # pyang gives every rpc one
-        decoder = Decoder(
-            self._tree, config_only=False, strict=self._agent.strict, on_leniency=session.on_leniency
-        )
+        decoder = Decoder(self._tree, config_only=False, strict=self._agent.strict, on_leniency=session.on_leniency)
         nodes = decoder.decode(element, inner)
         if decoder.errors:
             raise RpcFailure(*(_as_protocol(error, schema) for error in decoder.errors))
@@ -126,30 +124,30 @@ class Dispatcher:
 class _InOperation:
     """Canonical forms of rpc parameters, whose instance paths begin with the rpc."""
 
-    def __init__(self, engine: object, schema: SchemaNode) -> None:
+    def __init__(self, engine: SchemaEngine, schema: SchemaNode) -> None:
         self._engine = engine
         self._head = f"/{schema.module.name}:{schema.name}/input"
 
     def canonical(self, node: SchemaNode, value: str, path: str, /) -> str:
         step = path.removeprefix("/").removeprefix(f"{node.module.name}:")
-        canonical: str = self._engine.canonical(node, value, f"{self._head}/{step}")  # type: ignore[attr-defined]
-        return canonical
+        return self._engine.canonical(node, value, f"{self._head}/{step}")
 
 
 def _as_protocol(error: RpcError, schema: SchemaNode) -> RpcError:
     """A parameter's error: of the protocol layer, a missing one as RFC 6241 names it."""
+    operation = f"/{schema.module.name}:{schema.name}"
     path = error.path
     if path is not None:
         # The operations context has the parameters below /module:rpc/input; on the wire there is no <input>.
-        path = path.replace(f"/{schema.module.name}:{schema.name}/input", f"/{schema.module.name}:{schema.name}", 1)
-        if not path.startswith(f"/{schema.module.name}:{schema.name}"):
-            path = f"/{schema.module.name}:{schema.name}/{path.removeprefix('/').removeprefix(f'{schema.module.name}:')}"
-    words = error.message.replace(f"/{schema.module.name}:{schema.name}/input", schema.name)
+        path = path.replace(f"{operation}/input", operation, 1)
+        if not path.startswith(operation):
+            path = f"{operation}/{path.removeprefix('/').removeprefix(f'{schema.module.name}:')}"
+    words = error.message.replace(f"{operation}/input", schema.name)
+    found = replace(error, type=ErrorType.PROTOCOL, path=path, message=words)
     if error.tag is ErrorTag.DATA_MISSING and error.app_tag in (None, "missing-choice"):
         name = (path or "").rpartition("/")[2].rpartition(":")[2]
-        info = (InfoElement("bad-element", name),)
-        return replace(error, tag=ErrorTag.MISSING_ELEMENT, type=ErrorType.PROTOCOL, path=path, message=words, info=info)
-    return replace(error, type=ErrorType.PROTOCOL, path=path, message=words)
+        return replace(found, tag=ErrorTag.MISSING_ELEMENT, info=(InfoElement("bad-element", name),))
+    return found
 
 
 def _not_supported(schema: SchemaNode) -> RpcError:
@@ -169,5 +167,5 @@ def _handlers(agent: Agent) -> Mapping[SchemaNode, Handler]:
         for request in feature.modules:
             for name, node in by_name.items():
                 if node.module.name == request.name and node not in handlers:
-                    raise SchemaError(f"module {request.name} has the rpc {name}, but feature {feature.name} no handler")
+                    raise SchemaError(f"the rpc {name} has no handler in feature {feature.name}")
     return handlers

@@ -154,4 +154,3 @@ class NetconfSession:
                 counters.in_rpcs += 1
             if errors:
                 counters.out_rpc_errors += 1
-
