@@ -1,0 +1,63 @@
+# Everything a newcomer or CI needs; each target does its own set-up.  `make help` lists the targets.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+# Tests run side by side; two workers are what a small machine has cores for.
+PYTEST_WORKERS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help demo run test lint types yang layers bench check clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# The stamps make a second run cost nothing; pyproject.toml is what they depend on.
+$(VENV)/pip.stamp:
+	@$(PYTHON) -c 'import sys; ok = (3, 11) <= sys.version_info[:2] <= (3, 13); \
+	    sys.exit(None if ok else f"mlag-agent needs Python 3.11 to 3.13, {sys.executable} is {sys.version.split()[0]}; set PYTHON=")'
+	@echo "setting up $(VENV) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) install --quiet --upgrade 'pip>=25.1'
+	@touch $@
+
+$(VENV)/run.stamp: $(VENV)/pip.stamp pyproject.toml
+	@echo "installing mlag-agent ..."
+	@$(PIP) install --quiet --editable '.[testing]'
+	@touch $@
+
+$(VENV)/dev.stamp: $(VENV)/run.stamp
+	@echo "installing what the tests, linters and Ansible examples need (a minute or two) ..."
+	@$(PIP) install --quiet --editable '.[testing,ansible]' --group test --group lint
+	@touch $@
+
+demo: $(VENV)/run.stamp ## Show the whole thing: a pair is configured, refuses, connects, synchronises
+	@$(BIN)/python examples/demo.py
+
+run: $(VENV)/run.stamp ## Start a pair on ports 8301 and 8302 and leave it running
+	@$(BIN)/mlag-agent -v pair --port 8301
+
+test: $(VENV)/dev.stamp ## Run the tests
+	@$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadgroup $(PYTEST_ARGS)
+
+lint: $(VENV)/dev.stamp ## ruff: style, likely bugs, formatting
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: $(VENV)/dev.stamp ## mypy, strict
+	@$(BIN)/mypy
+
+layers: $(VENV)/dev.stamp ## Dependencies between layers point one way
+	@$(BIN)/lint-imports
+
+yang: $(VENV)/dev.stamp ## Our YANG modules: pyang's lint, and libyang loads each
+	@$(BIN)/python -m mlag_agent.schema.lint
+
+bench: $(VENV)/dev.stamp ## Speed, side by side with an SSH echo server
+	@$(BIN)/python -m benchmarks
+
+check: lint types layers yang test bench ## All of it
+
+clean: ## Remove the virtual environment and caches
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
