@@ -30,7 +30,7 @@ from mlag_agent.wire import messages
 from mlag_agent.wire.capabilities import BASE_1_0, BASE_1_1
 from mlag_agent.wire.framing import FrameDecoder, Framing, encode
 from mlag_agent.wire.messages import BASE_NAMESPACE
-from mlag_agent.wire.session import HelloReceived, PeerMisused, RpcReceived, Session, SessionEnded
+from mlag_agent.wire.session import Event, HelloReceived, PeerMisused, RpcReceived, Session, SessionEnded
 
 USER, PASSWORD = "anna", "correct horse"
 HASH = hash_password(PASSWORD)
@@ -66,28 +66,33 @@ class Pump:
 
     async def run(self, session: Session, connection: Connection) -> str:
         connection.write(session.data_to_send())
-        reason = ""
-        while not reason:
+        while True:
             data = await connection.read()
             for event in session.receive_data(data) if data else session.receive_eof():
-                match event:
-                    case HelloReceived():
-                        connection.established()
-                    case PeerMisused():
-                        session.send(event.reply)
-                    case RpcReceived():
-                        self.rpcs += 1
-                        session.send(messages.reply(event.attributes, self.answer(event)))
-                        if event.operation.tag == f"{NC}close-session":
-                            session.close()
-                            reason = "close-session"
-                            break
-                    case SessionEnded():
-                        reason = event.reason
-            if output := session.data_to_send():
-                connection.write(output)
-                await connection.drain()
-        return reason
+                reason = self.handle(event, session, connection)
+                # After each reply, not after each read: one read may hold hundreds of requests for large replies.
+                if output := session.data_to_send():
+                    connection.write(output)
+                    await connection.drain()
+                if reason:
+                    return reason
+
+    def handle(self, event: Event, session: Session, connection: Connection) -> str:
+        """Act on one event; the reason if the session is over."""
+        match event:
+            case HelloReceived():
+                connection.established()
+            case PeerMisused():
+                session.send(event.reply)
+            case RpcReceived():
+                self.rpcs += 1
+                session.send(messages.reply(event.attributes, self.answer(event)))
+                if event.operation.tag == f"{NC}close-session":
+                    session.close()
+                    return "close-session"
+            case SessionEnded():
+                return event.reason
+        return ""
 
     @staticmethod
     def answer(event: RpcReceived) -> bytes:

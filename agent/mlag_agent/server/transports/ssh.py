@@ -135,6 +135,7 @@ class SshListener:
         self._authenticated: set[_Server] = set()
         self._channels: set[SshChannel] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._leftovers: set[asyncio.Task[None]] = set()  # asyncssh's, of connections that are gone
         self._closing = False
 
     def opened(self, acceptor: asyncssh.SSHAcceptor) -> None:
@@ -176,6 +177,10 @@ class SshListener:
             server.connection.close()
         for server in servers:
             await server.connection.wait_closed()
+        if self._leftovers:
+            for task in self._leftovers:
+                task.cancel()
+            await asyncio.wait(set(self._leftovers))
         await self._acceptor.wait_closed()
         if stubborn:
             raise TimeoutError(f"{len(stubborn)} sessions did not end {CLOSE_TIMEOUT:g} s after they were cancelled")
@@ -209,6 +214,11 @@ class SshListener:
         """Forget a connection."""
         self._unauthenticated.pop(server, None)
         self._authenticated.discard(server)
+        # asyncssh does not stop the login that is under way when the client leaves; aclose waits for it.
+        for task in server.connection._tasks:
+            if not task.done():
+                self._leftovers.add(task)
+                task.add_done_callback(self._leftovers.discard)
 
     def channel_requested(self, server: _Server) -> SshChannel:
         """A new channel; raises asyncssh.ChannelOpenError with the reason that the client sees."""
