@@ -5,8 +5,9 @@ It does nothing but SSH, in asyncssh's quickest way (callbacks, no streams), wit
 
 from __future__ import annotations
 
+import argparse
 import asyncio
-import sys
+from pathlib import Path
 
 import asyncssh
 
@@ -76,11 +77,21 @@ async def start_echo(
     return acceptor, acceptor.get_port()
 
 
-async def _main(port: int) -> None:
-    acceptor, port = await start_echo(port)
+async def _main(port: int, authorized_keys: Path | None) -> None:
+    keys = () if authorized_keys is None else (asyncssh.import_public_key(authorized_keys.read_bytes()),)
+    acceptor, port = await start_echo(port, authorized_keys=keys)
     print(f"echo on 127.0.0.1 port {port}, user {USERNAME}, password {PASSWORD}", flush=True)
     await acceptor.wait_closed()
 
 
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--authorized-keys", type=Path, help="a file with one public key")
+    arguments = parser.parse_args()
+    asyncio.run(_main(arguments.port, arguments.authorized_keys))
+
+
 if __name__ == "__main__":
-    asyncio.run(_main(int(sys.argv[1]) if len(sys.argv) > 1 else 0))
+    main()

@@ -14,7 +14,7 @@ from lxml import etree
 
 from mlag_agent.access.sealing import Sealer
 from mlag_agent.access.users import Users
-from mlag_agent.config import Settings, make_fabric, make_users
+from mlag_agent.config import Settings, make_fabric, make_modules, make_users
 from mlag_agent.data.decode import Operation
 from mlag_agent.data.edit import Editor
 from mlag_agent.data.tree import Container, empty
@@ -117,6 +117,7 @@ class Device:
             interfaces.feature(),
             mlag.feature(engine, model),
             simulator.feature(engine),
+            Feature(name="extra modules", modules=make_modules(settings), data_only=True),
         )
         library = _library(
             tuple(request for feature in features for request in feature.modules),

@@ -79,6 +79,7 @@ def cli(verbose: int) -> None:
 @click.option("--rendezvous", type=click.Path(path_type=Path), help="Folder where agents of this machine meet.")
 @click.option("--pair", help="Name of the pair in the rendezvous folder.")
 @click.option("--yang-dir", "yang_dirs", multiple=True, type=click.Path(path_type=Path), help="More YANG modules.")
+@click.option("--module", "modules", multiple=True, help="Serve one more module: NAME or NAME:FEATURE,FEATURE.")
 @click.option("--startup/--no-startup", default=None, help="Have a startup datastore; running is then not durable.")
 @click.option(
     "--strict/--no-strict", default=None, help="Refuse what RFC 6241 does not allow, e.g. missing namespaces."
@@ -163,6 +164,8 @@ def _with_options(settings: Settings, given: dict[str, object]) -> Settings:
         top["state"] = text("state")
     if "yang_dirs" in options:
         top["yang_dirs"] = tuple(map(str, given["yang_dirs"]))  # type: ignore[call-overload]
+    if "modules" in options:
+        top["modules"] = given["modules"]
     if "user" in options:
         top["users"] = (*settings.users, _user(str(options["user"]), text("authorized_keys")))
     elif "authorized_keys" in options:

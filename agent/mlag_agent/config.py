@@ -20,6 +20,7 @@ from mlag_agent.access.users import User, hash_password, parse_authorized_keys
 from mlag_agent.errors import SettingsError
 from mlag_agent.mlag import HostFabric, LoopbackFabric, PeerLinkAddresses
 from mlag_agent.models import DEFAULT_MODEL
+from mlag_agent.schema.model import ModuleRequest
 
 __all__ = [
     "DEFAULT_PORT",
@@ -31,6 +32,7 @@ __all__ = [
     "UserSettings",
     "load_settings",
     "make_fabric",
+    "make_modules",
     "make_users",
     "read_authorized_keys",
     "user_with_password",
@@ -103,6 +105,8 @@ class Settings(_Frozen, frozen=True):
     strict: bool = False
     startup: bool = False
     yang_dirs: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
+    """More modules to serve, each as ``name`` or ``name:feature1,feature2``."""
 
 
 def load_settings(path: Path) -> Settings:
@@ -116,6 +120,15 @@ def load_settings(path: Path) -> Settings:
         raise SettingsError(f"{path} is not TOML: {error}") from error
     except msgspec.ValidationError as error:
         raise SettingsError(f"{path}: {error}", "docs/settings.md lists all settings") from error
+
+
+def make_modules(settings: Settings) -> tuple[ModuleRequest, ...]:
+    """The extra modules of the settings."""
+    requests = []
+    for text in settings.modules:
+        name, _, features = text.partition(":")
+        requests.append(ModuleRequest(name, tuple(filter(None, features.split(",")))))
+    return tuple(requests)
 
 
 def make_users(settings: Settings) -> tuple[User, ...]:

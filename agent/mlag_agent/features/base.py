@@ -195,7 +195,8 @@ class Feature:
     """Behaviour for YANG modules (ARCHITECTURE section 3).
 
     ``rpcs`` maps ``module:rpc`` to its handler; at start the agent checks that each rpc of ``modules`` has one
-    and that there is no other.  ``capabilities`` are URIs for ``<hello>``.
+    and that there is no other, unless ``data_only``: then the modules are served for their data, and their rpcs
+    answer operation-not-supported.  ``capabilities`` are URIs for ``<hello>``.
     """
 
     name: str
@@ -203,3 +204,4 @@ class Feature:
     rpcs: Mapping[str, Handler] = field(default_factory=dict)
     state: tuple[StateProvider, ...] = ()
     capabilities: tuple[str, ...] = ()
+    data_only: bool = False

@@ -164,7 +164,7 @@ def _handlers(agent: Agent) -> Mapping[SchemaNode, Handler]:
             if name not in by_name:
                 raise SchemaError(f"feature {feature.name} handles {name}, which no module has")
             handlers[by_name[name]] = handler
-        for request in feature.modules:
+        for request in () if feature.data_only else feature.modules:
             for name, node in by_name.items():
                 if node.module.name == request.name and node not in handlers:
                     raise SchemaError(f"the rpc {name} has no handler in feature {feature.name}")
