@@ -379,6 +379,19 @@ class TestSilence:
             await asyncio.wait_for(channel.wait_closed(), 10)
             await end_of(connection)
 
+    async def test_keepalive_ends_a_connection_that_is_dead(self, start: Start, pump: Pump) -> None:
+        listener = await start(keepalive_interval=0.1)
+        async with client(listener) as alive, client(listener) as dead:
+            dialogue = await Dialogue.open(alive)
+            await (await Dialogue.open(dead)).rpc("<get/>")
+            transport = dead._transport  # a machine that has gone: it takes nothing and answers nothing
+            assert transport is not None
+            transport.pause_reading()
+            await pump.until(lambda: bool(pump.ended))
+            await dialogue.rpc("<get/>")
+            assert len(pump.ended) == 1
+            transport.resume_reading()
+
     async def test_after_the_hello_silence_is_allowed(self, start: Start) -> None:
         async with client(await start(hello_timeout=0.2)) as connection:
             dialogue = await Dialogue.open(connection)

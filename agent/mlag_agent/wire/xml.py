@@ -5,6 +5,9 @@ external subset), no encoding but UTF-8, no more than :data:`MAX_DEPTH` nested e
 instructions are dropped (RFC 6241 section 3 forbids nothing about them, and no operation reads them).
 
 libxml2 sets bounds of its own, since ``huge_tree`` is off: 10,000,000 bytes for one text node, 50,000 for a name.
+
+Known weakness: lxml keeps every distinct element and attribute *name* it has ever parsed (about 50 bytes and the name
+itself; values and message-ids are not kept), so a user who is logged in can make the process grow by inventing names.
 """
 
 from __future__ import annotations
