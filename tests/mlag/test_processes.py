@@ -99,7 +99,7 @@ async def device(namespace: str | None = None, **spec: Any) -> AsyncIterator[Dev
         assert await made.line() == "ready"
         yield made
     finally:
-        _, errors = await process.communicate()
+        _, errors = await process.communicate(b"")  # closes its standard input, which ends it
         assert errors == b"", errors.decode()
         assert process.returncode == 0
 
