@@ -18,7 +18,6 @@ from mlag_agent.mlag import (
     DownReason,
     Engine,
     EngineTimers,
-    EntryType,
     GroupConfig,
     LoopbackFabric,
     TableCapacity,

@@ -82,9 +82,7 @@ MISMATCHES = {
 
 @pytest.mark.parametrize("peer_link", [True, False], ids=["peer-link", "no-peer-link"])
 @pytest.mark.parametrize("reason", MISMATCHES)
-async def test_each_mismatch_is_named_on_both_sides_and_repaired(
-    lab: Lab, reason: DownReason, peer_link: bool
-) -> None:
+async def test_each_mismatch_is_named_on_both_sides_and_repaired(lab: Lab, reason: DownReason, peer_link: bool) -> None:
     on_a, on_b = MISMATCHES[reason]
     a, b = await lab.pair(pair="pair" if peer_link else None)
     await lab.apply(a, lab.group(0, **on_a))
@@ -366,7 +364,7 @@ async def test_wait_for_names_the_last_state(lab: Lab) -> None:
 
 
 async def test_the_password_is_in_no_repr(lab: Lab) -> None:
-    a, b = await both_up(lab, password="secret-123")
+    a, _ = await both_up(lab, password="secret-123")
     plan = await a.prepare(lab.group(0, password="secret-456"))
     await a.abort(plan)
     for thing in (a.config, plan, a.state(), lab.events, replace(a.config, password="secret-789")):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import subprocess
 import sys
 from ipaddress import ip_address
@@ -110,7 +111,7 @@ async def test_close_sends_what_is_late(wire: Any) -> None:
 
 
 async def test_cut_acts_on_both_directions(wire: Any) -> None:
-    fabric, near, sink, _, two = wire
+    fabric, _, sink, _, two = wire
     fabric.set_fault(Link.CHANNEL, Fault.CUT)
     async with asyncio.timeout(10):
         await sink.lost.wait()
@@ -126,7 +127,7 @@ async def test_cut_acts_on_both_directions(wire: Any) -> None:
 
 
 async def test_unsent_bytes_are_bounded(wire: Any) -> None:
-    fabric, near, sink, far, _ = wire
+    _, near, sink, far, _ = wire
     far._transport.pause_reading()
     sent = 0
     while near.can_send:
@@ -172,8 +173,6 @@ async def test_hash_collisions_are_resolved(tmp_path: Path) -> None:
     first = await fabric.listen(None, A, 2048)
     loopback = first._socket.getsockname()[0]
     await first.aclose()
-    import socket
-
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as squatter:
         squatter.bind(f"\0mlag-agent/{loopback}")
         second = await fabric.listen(None, A, 2048)
@@ -192,7 +191,7 @@ async def test_the_claim_of_a_dead_process_blocks_nobody(tmp_path: Path) -> None
         "    print('held', flush=True); sys.stdin.read(1); os._exit(9)\n"
         "asyncio.run(main())\n"
     )
-    with subprocess.Popen(
+    with subprocess.Popen(  # noqa: ASYNC220 - nothing else runs meanwhile
         [sys.executable, "-c", script, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdin is not None
@@ -252,7 +251,7 @@ async def test_concurrent_claims_have_one_winner(tmp_path: Path) -> None:
         "asyncio.run(main())\n"
     )
     processes = [
-        subprocess.Popen(
+        subprocess.Popen(  # noqa: ASYNC220 - nothing else runs meanwhile
             [sys.executable, "-c", script, str(tmp_path), str(number)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -271,8 +270,6 @@ async def test_concurrent_claims_have_one_winner(tmp_path: Path) -> None:
 
 
 def test_port_holder() -> None:
-    import socket
-
     with socket.socket() as holder, socket.socket(socket.AF_INET6) as holder6:
         holder.bind(("127.0.0.1", 0))
         holder.listen()

@@ -32,8 +32,8 @@ async def working(lab: Lab, link: Link, a: Engine, b: Engine) -> None:
 
 
 async def test_cut_channel_is_a_failed_connection_on_both_sides(lab: Lab) -> None:
-    for sides in (0, 1):
-        a, b = (await both(lab)) if not sides else (b, a)
+    one, two = await both(lab)
+    for a, b in ((one, two), (two, one)):
         a.set_fault(Link.CHANNEL, Fault.CUT)
         assert a.state().faults[0].fault is Fault.CUT
         for engine in (a, b):

@@ -58,9 +58,7 @@ class Side:
         for step in self.drain():
             records, keys = step.records, step.withdrawals
             other.table.withdraw_peer([keys[i : i + size] for i in range(0, len(keys), size)])
-            batch = {
-                records[i : i + size]: records[i + size : i + size + 6] for i in range(0, len(records), size + 6)
-            }
+            batch = {records[i : i + size]: records[i + size : i + size + 6] for i in range(0, len(records), size + 6)}
             if batch:
                 dropped += other.table.install_peer(batch).dropped
             if step.end_of_batch:
@@ -316,9 +314,7 @@ def test_digest_is_that_of_the_yang_module() -> None:
     a = Side(ARP)
     a.learn(2, link=5), a.learn(1, link=6)
     a.table.install_peer({key(ARP, 3): mac(7)})
-    expected = hashlib.sha256(
-        key(ARP, 1) + mac(6) + key(ARP, 2) + mac(5) + key(ARP, 3) + mac(7)
-    ).hexdigest()
+    expected = hashlib.sha256(key(ARP, 1) + mac(6) + key(ARP, 2) + mac(5) + key(ARP, 3) + mac(7)).hexdigest()
     assert a.out.digest == expected
 
 

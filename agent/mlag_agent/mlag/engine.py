@@ -32,6 +32,7 @@ from mlag_agent.mlag.config import (
 from mlag_agent.mlag.device import Selector, SimulatedDevice
 from mlag_agent.mlag.errors import EngineClosed
 from mlag_agent.mlag.fabric import Connection, Fabric
+from mlag_agent.mlag.hub import EventHub
 from mlag_agent.mlag.link import EntryLink, LinkSettings
 from mlag_agent.mlag.messages import NONCE_SIZE, Announcement, CloseCause
 from mlag_agent.mlag.peerlink import PeerLink
@@ -56,8 +57,6 @@ from mlag_agent.mlag.wire import PROTOCOL_VERSION
 
 __all__ = ["Engine"]
 
-WAKE_INTERVAL: Final = 0.01
-"""Seconds between two looks of ``wait_for``: a batch of entries changes the state thousands of times."""
 _COUNTER32: Final = 1 << 32
 
 
@@ -111,6 +110,8 @@ class Engine:
         self._timers = timers or EngineTimers()
         self._wall = wall
         self._started = self._closed = False
+        self._hub = EventHub(self.state)
+        self._emit = self._hub.emit
         self._sync = Synchroniser(capacity or TableCapacity(), self._now, wall, self._emit)
         self._simulated = SimulatedDevice(self._sync.tables, self._touch)
         self._hello = PeerLink(
@@ -132,11 +133,8 @@ class Engine:
             switched=self._switched,
             now=self._now,
         )
-        self._subscribers: list[Callable[[EngineEvent], None]] = []
-        self._waiters: set[asyncio.Future[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._refresh_handle: asyncio.Handle | None = None
-        self._wake_timer: asyncio.TimerHandle | None = None
         self._probe_task: asyncio.Task[None] | None = None
         self._next_probe = 0.0
         self._grace_end: tuple[Plan, float] | None = None
@@ -167,7 +165,7 @@ class Engine:
             self._closed = True
             return
         self._closed = True
-        for handle in (self._timer, self._refresh_handle, self._wake_timer):
+        for handle in (self._timer, self._refresh_handle):
             if handle is not None:
                 handle.cancel()
         if self._probe_task is not None:
@@ -176,10 +174,7 @@ class Engine:
         await self._applier.aclose()
         await asyncio.gather(*(link.aclose() for link in self._links.values()))
         await self._fabric.aclose()
-        for waiter in self._waiters:
-            if not waiter.done():
-                waiter.set_exception(EngineClosed("the engine was closed while its state was waited for"))
-        self._subscribers.clear()
+        self._hub.close()
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -297,13 +292,7 @@ class Engine:
 
         An exception of a callback goes to the loop's exception handler and disturbs nobody else.
         """
-        self._subscribers.append(callback)
-
-        def unsubscribe() -> None:
-            if callback in self._subscribers:
-                self._subscribers.remove(callback)
-
-        return unsubscribe
+        return self._hub.subscribe(callback)
 
     async def wait_for(
         self,
@@ -312,18 +301,7 @@ class Engine:
     ) -> EngineState:
         """Wait for a state; ``timeout`` in seconds. ``TimeoutError`` names the last state; ``EngineClosed``."""
         self._require_running()
-        try:
-            async with asyncio.timeout(timeout):
-                while not predicate(state := self.state()):
-                    waiter: asyncio.Future[None] = self._loop.create_future()
-                    self._waiters.add(waiter)
-                    try:
-                        await waiter
-                    finally:
-                        self._waiters.discard(waiter)
-        except TimeoutError:
-            raise TimeoutError(f"not within {timeout} s; the last state was {self.state()}") from None
-        return state
+        return await self._hub.wait_for(predicate, timeout)
 
     # -- LinkOwner ---------------------------------------------------------------------------------------------------
 
@@ -379,8 +357,7 @@ class Engine:
         if self._sync.pump():
             self._touch()
         self._arm()
-        if self._waiters and self._wake_timer is None:
-            self._wake_timer = self._loop.call_later(WAKE_INTERVAL, self._wake)
+        self._hub.changed()
 
     def _arm(self) -> None:
         """Set the one timer to the nearest deadline of any part."""
@@ -399,12 +376,6 @@ class Engine:
         if self._timer is not None:
             self._timer.cancel()
         self._timer = self._loop.call_at(min(times), self._touch) if times else None
-
-    def _wake(self) -> None:
-        self._wake_timer = None
-        for waiter in self._waiters:
-            if not waiter.done():
-                waiter.set_result(None)
 
     def _send_hellos(self) -> None:
         peer_link = self._fabric.peer_link
@@ -515,15 +486,6 @@ class Engine:
                     violation = self._hello.violation if link is Link.PEER_LINK else self._links[link].failure
                     detail = "" if violation is None else violation.detail
                     self._emit(AuthenticationFailure(self._wall(), link, detail))
-
-    def _emit(self, event: EngineEvent) -> None:
-        for subscriber in tuple(self._subscribers):
-            try:
-                subscriber(event)
-            except Exception as error:  # noqa: BLE001 - handed to the loop: a subscriber must not stop the engine
-                self._loop.call_exception_handler(
-                    {"message": f"a subscriber failed on {type(event).__name__}", "exception": error}
-                )
 
     # -- configuration changes ---------------------------------------------------------------------------------------
 

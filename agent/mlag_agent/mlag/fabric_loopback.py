@@ -132,9 +132,7 @@ class _Registry:
         try:
             if not _try_lock(descriptor):
                 owner = self._read(descriptor).get("owner", "another device")
-                raise AddressUnavailable(  # noqa: TRY301 - the except clause closes the descriptor, nothing else
-                    vpn_instance, address, port, f"device {owner} holds it"
-                )
+                raise AddressUnavailable(vpn_instance, address, port, f"device {owner} holds it")
             loopback, guard = self._guarded_address(key, vpn_instance, address, port)
             text = json.dumps(
                 {"vpn-instance": vpn_instance, "address": str(address), "loopback": loopback, "owner": self._owner}
