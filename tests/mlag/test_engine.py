@@ -392,3 +392,34 @@ async def test_a_plan_is_used_in_turn(lab: Lab) -> None:
     a.commit(late)
     with pytest.raises(PlanError):
         await a.abort(plan)
+
+
+async def test_strangers_at_the_port_do_not_disturb_the_session(lab: Lab) -> None:
+    a, b = await both_up(lab, password="secret-123")
+    loopback = a._applier.listener._socket.getsockname()[0]
+    for greeting in (b"GET / HTTP/1.1\r\n\r\n", b"DFSS" + bytes(100), b""):
+        reader, writer = await asyncio.open_connection(loopback, 2048)
+        writer.write(greeting)
+        if not greeting:
+            writer.write_eof()
+        assert len(await reader.read()) > 0  # our hello, then the end
+        writer.close()
+        await writer.wait_closed()
+    await a.learn(ip_address("192.168.0.0"), 5, "eth0", 10)
+    await lab.equal(a, b)
+    assert a.state().channel.established == b.state().channel.established == 1
+
+
+async def test_an_authenticated_newcomer_takes_the_place_of_the_session(lab: Lab) -> None:
+    """As after a half-open connection: the side that connects has given up its old session, the other not yet."""
+    a, b = await both_up(lab, password="secret-123")
+    await b.learn(ip_address("192.168.0.0"), 5, "eth0", 10)
+    await lab.equal(a, b)
+    link = b._channel
+    old = link.active
+    link._open(await link._settings.connect(), link._settings, initiator=True)
+    await a.wait_for(lambda s: s.channel.established == 2, lab.limit)
+    await lab.up(a, b)
+    await lab.equal(a, b)
+    assert link.active is not old
+    assert a.state().table(EntryType.ARP).from_peer == 5

@@ -15,7 +15,6 @@ from typing import Final, Self
 
 from mlag_agent.mlag.apply import Applier, Plan
 from mlag_agent.mlag.config import (
-    ChannelConfig,
     DeviceIdentity,
     DownReason,
     EngineTimers,
@@ -38,6 +37,7 @@ from mlag_agent.mlag.messages import NONCE_SIZE, Announcement, CloseCause
 from mlag_agent.mlag.peerlink import PeerLink
 from mlag_agent.mlag.reasons import Cause, ChannelFacts, channel_mismatch, derive_reason
 from mlag_agent.mlag.session import SessionEvent
+from mlag_agent.mlag.snapshot import announcement_of, peer_state, standing
 from mlag_agent.mlag.state import (
     AuthenticationFailure,
     ChannelDown,
@@ -49,7 +49,6 @@ from mlag_agent.mlag.state import (
     PeerLinkDown,
     PeerLinkState,
     PeerLinkUp,
-    PeerState,
     TableState,
 )
 from mlag_agent.mlag.sync import Synchroniser
@@ -62,24 +61,6 @@ _COUNTER32: Final = 1 << 32
 
 def _no_ports() -> Mapping[int, str]:
     return {}
-
-
-def _standing(config: GroupConfig | None) -> tuple[int, str | None, ChannelConfig | None] | None:
-    """What sessions stand on: all but the rates."""
-    return None if config is None else (config.group_id, config.password, config.channel)
-
-
-def _peer_state(peer: Announcement) -> PeerState:
-    channel = peer.channel
-    return PeerState(
-        device=peer.device,
-        model=peer.model,
-        group_id=peer.group_id,
-        local_address=None if channel is None else channel.local_address,
-        peer_address=None if channel is None else channel.peer_address,
-        tcp_port=None if channel is None else channel.tcp_port,
-        vpn_instance=None if channel is None else channel.vpn_instance,
-    )
 
 
 class Engine:
@@ -279,9 +260,9 @@ class Engine:
                 hellos_sent=self._hellos_sent,
                 hellos_received=self._hello.hellos_received,
                 hellos_refused=self._hello.hellos_refused,
-                detail="" if self._hello.violation is None else self._hello.violation.detail,
+                detail=self._peer_link_detail(),
             ),
-            peer=None if peer is None else _peer_state(peer),
+            peer=None if peer is None else peer_state(peer),
             channel=self._channel_state(),
             tables=self.tables(),
             faults=tuple(faults.state() for faults in self._fabric.faults.values()),
@@ -313,7 +294,7 @@ class Engine:
         if link is self._channel:
             self._established = (self._established + 1) % _COUNTER32
             self._channel_change = self._wall()
-            self._emit(ChannelUp(self._channel_change, _peer_state(peer)))
+            self._emit(ChannelUp(self._channel_change, peer_state(peer)))
 
     def session_event(self, link: EntryLink, event: SessionEvent) -> None:
         """See ``LinkOwner``."""
@@ -382,7 +363,7 @@ class Engine:
         for datagram in self._hello.datagrams_to_send():
             if peer_link is not None:
                 peer_link.send(datagram)
-                self._hellos_sent += 1
+                self._hellos_sent += peer_link.send_error is None
 
     def _hello_received(self, datagram: bytes) -> None:
         self._hello.receive(datagram, self._now())
@@ -413,7 +394,7 @@ class Engine:
     def _gate(self) -> None:
         """Which link may try to connect; only a valid hello can keep a link from it."""
         config, peer = self._applier.config, self._hello.peer
-        mine = self._announcement(config)
+        mine = self._announced(config)
         configured = mine is not None and mine.channel is not None
         fits = mine is not None and (peer is None or channel_mismatch(mine, peer) is None)
         self._channel.allow(configured and self._applier.block is None and fits)
@@ -430,7 +411,7 @@ class Engine:
         self._peer_link_change = self._wall()
         if peer is not None:
             self._alarmed.discard(Link.PEER_LINK)
-            self._emit(PeerLinkUp(self._peer_link_change, _peer_state(peer)))
+            self._emit(PeerLinkUp(self._peer_link_change, peer_state(peer)))
         else:
             violation = self._hello.violation
             detail = "no valid hello has arrived since" if violation is None else violation.detail
@@ -456,7 +437,7 @@ class Engine:
     def _derive(self) -> Cause:
         now = self._now()
         config, peer = self._applier.config, self._hello.peer
-        mine = self._announcement(config)
+        mine = self._announced(config)
         failure = self._channel.failure
         if failure is not None and peer is None and now >= failure.at + self._failure_memory:
             failure = None
@@ -489,25 +470,15 @@ class Engine:
 
     # -- configuration changes ---------------------------------------------------------------------------------------
 
-    def _announcement(self, config: GroupConfig | None) -> Announcement | None:
-        if config is None:
-            return None
-        return Announcement(
-            device=self._device.name,
-            model=self._device.model,
-            group_id=config.group_id,
-            priority=self._device.priority,
-            system_mac=self._device.system_mac,
-            hold_ms=int(self._timers.session_hold * 1000),
-            channel=config.channel,
-        )
+    def _announced(self, config: GroupConfig | None) -> Announcement | None:
+        return announcement_of(self._device, config, self._timers.session_hold)
 
     def _switched(self, old: GroupConfig | None, new: GroupConfig | None) -> None:
         """The configuration in force has changed; sessions go on if nothing that they stand on has."""
         for entry_type in EntryType:
             self._sync.set_rate(entry_type, None if new is None else new.rate(entry_type))
-        mine = self._announcement(new)
-        if _standing(old) != _standing(new):
+        mine = self._announced(new)
+        if standing(old) != standing(new):
             detail = "the peer's configuration has been changed"
             password = None if new is None else new.password
             self._configure_channel(new, mine, CloseCause.RECONFIGURED, detail)
@@ -544,6 +515,15 @@ class Engine:
             self._stream.configure(settings, CloseCause.RECONFIGURED, "the device's configuration has been changed")
 
     # -- snapshot ----------------------------------------------------------------------------------------------------
+
+    def _peer_link_detail(self) -> str:
+        """Why hellos are refused or not sent; empty when nothing is known to be wrong."""
+        if self._hello.violation is not None:
+            return self._hello.violation.detail
+        peer_link = self._fabric.peer_link
+        if peer_link is not None and peer_link.send_error is not None and self._applier.config is not None:
+            return f"the hello cannot be sent: {peer_link.send_error}"
+        return ""
 
     def _channel_state(self) -> ChannelState:
         config = self._applier.config

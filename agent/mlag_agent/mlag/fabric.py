@@ -35,6 +35,8 @@ LOW_WATER: Final = 1 << 18
 """Bytes below which a paused sender goes on."""
 BACKLOG: Final = 16
 """One peer connects; the rest is for reconnects that come faster than the loop accepts."""
+ACCEPT_RETRY: Final = 1.0
+"""Seconds until a listener that ran out of descriptors tries again, as asyncio's own servers do."""
 MAX_DATAGRAM: Final = 65536
 DATAGRAMS_PER_EVENT: Final = 64
 """Datagrams read before other tasks get their turn."""
@@ -266,6 +268,7 @@ class Listener:
         self._release = release
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
+        self._resumption: asyncio.TimerHandle | None = None
         self.name = name
         """Address and port, for messages."""
 
@@ -276,6 +279,9 @@ class Listener:
 
     def set_handler(self, handler: AcceptHandler | None) -> None:
         """Who gets accepted connections."""
+        if self._resumption is not None:
+            self._resumption.cancel()
+            self._resumption = None
         had = self._handler is not None
         self._handler = handler
         if self._closed or (handler is not None) == had:
@@ -310,6 +316,9 @@ class Listener:
                 return
             except ConnectionAbortedError:
                 continue  # accept(2): the connection was gone before it was taken; the next one may be there
+            except OSError as error:
+                self._pause(error)
+                return
             sock.setblocking(False)
             if self._faults.fault is Fault.CUT:
                 sock.close()
@@ -317,6 +326,13 @@ class Listener:
             task = self._loop.create_task(self._hand_over(sock, _readable(address)))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+
+    def _pause(self, error: OSError) -> None:
+        """No descriptor or memory for a connection: told to the loop's handler, tried again later, not in a spin."""
+        self._loop.call_exception_handler({"message": f"{self.name} cannot accept a connection", "exception": error})
+        handler = self._handler
+        self.set_handler(None)
+        self._resumption = self._loop.call_later(ACCEPT_RETRY, self.set_handler, handler)
 
     async def _hand_over(self, sock: socket.socket, remote: str) -> None:
         try:
@@ -368,6 +384,8 @@ class PeerLinkPort:
         self._late: set[asyncio.TimerHandle] = set()
         self.listener = listener
         self.initiates = initiates
+        self.send_error: str | None = None
+        """Why the last hello could not be sent, in the operating system's words."""
 
     def target(self) -> str | tuple[str, int]:
         """Address of the peer's datagram socket."""
@@ -391,7 +409,7 @@ class PeerLinkPort:
             self._loop.remove_reader(self._socket.fileno())
 
     def send(self, datagram: bytes) -> None:
-        """Send a hello, subject to the fault. A peer that is not there is no error: its silence is what counts."""
+        """Send a hello, subject to the fault. What the system says against it goes to ``send_error``."""
         changed = self._faults.apply(datagram)
         if changed is None:
             return
@@ -420,8 +438,11 @@ class PeerLinkPort:
         try:
             self._socket.sendto(datagram, self.target())
         except OSError as error:
-            if error.errno not in _NOBODY_THERE:
-                raise
+            # A peer that is not there, a full buffer, an address that went away: the next hello tries again, and
+            # until it gets through the state says why.
+            self.send_error = error.strerror or str(error)
+        else:
+            self.send_error = None
 
     def _read(self) -> None:
         for _ in range(DATAGRAMS_PER_EVENT):
@@ -430,32 +451,10 @@ class PeerLinkPort:
             except (BlockingIOError, InterruptedError):
                 return
             except OSError as error:
-                if error.errno not in _NOBODY_THERE:
-                    raise
-                continue  # an ICMP error about an earlier hello, not about this read
+                self.send_error = error.strerror or str(error)  # an ICMP error about an earlier hello
+                continue
             if self._receiver is not None and self._faults.fault is not Fault.CUT and self.accepts(source):
                 self._receiver(datagram)
-
-
-_NOBODY_THERE: Final = frozenset(
-    {
-        errno.ENOENT,
-        errno.ECONNREFUSED,
-        errno.ECONNRESET,
-        errno.EHOSTUNREACH,
-        errno.EHOSTDOWN,
-        errno.ENETUNREACH,
-        errno.ENETDOWN,
-        errno.EADDRNOTAVAIL,
-        errno.EINVAL,
-        errno.EPERM,
-        # Full socket buffers: the peer does not read; a hello is repeated anyway.
-        errno.EAGAIN,
-        errno.ENOBUFS,
-    }
-)
-"""Errors of sending that mean "no peer, for now". EINVAL and EADDRNOTAVAIL: the source address went away; EPERM: a
-packet filter refuses."""
 
 
 class Fabric(ABC):

@@ -92,7 +92,19 @@ def _enter(vpn_instance: str) -> None:
 async def _made(vpn_instance: str | None, work: Callable[[], _T]) -> _T:
     if vpn_instance is None:
         return work()
-    return await asyncio.to_thread(_in_namespace, vpn_instance, work)
+    making = asyncio.ensure_future(asyncio.to_thread(_in_namespace, vpn_instance, work))
+    try:
+        return await asyncio.shield(making)
+    except asyncio.CancelledError:
+        making.add_done_callback(_close_unwanted)  # the thread cannot be stopped, and nobody waits for its socket
+        raise
+
+
+def _close_unwanted(made: asyncio.Future[_T]) -> None:
+    if not made.cancelled() and made.exception() is None:
+        result = made.result()
+        if isinstance(result, socket.socket):
+            result.close()
 
 
 def _family(address: IPAddress) -> socket.AddressFamily:
