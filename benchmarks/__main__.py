@@ -224,8 +224,9 @@ async def start_row(folder: Path, keys: Path, key: asyncssh.SSHKey, rounds: int)
     times = []
     for number in range(rounds):
         before = time.perf_counter()
-        async with agent(folder / f"start-{number}", keys) as port, await connect(
-            port, username=USER, client_keys=[key]
+        async with (
+            agent(folder / f"start-{number}", keys) as port,
+            await connect(port, username=USER, client_keys=[key]),
         ):
             times.append(time.perf_counter() - before)
     value = statistics.median(times)

@@ -77,8 +77,7 @@ async def start_echo(
     return acceptor, acceptor.get_port()
 
 
-async def _main(port: int, authorized_keys: Path | None) -> None:
-    keys = () if authorized_keys is None else (asyncssh.import_public_key(authorized_keys.read_bytes()),)
+async def _main(port: int, keys: tuple[asyncssh.SSHKey, ...]) -> None:
     acceptor, port = await start_echo(port, authorized_keys=keys)
     print(f"echo on 127.0.0.1 port {port}, user {USERNAME}, password {PASSWORD}", flush=True)
     await acceptor.wait_closed()
@@ -90,7 +89,9 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--authorized-keys", type=Path, help="a file with one public key")
     arguments = parser.parse_args()
-    asyncio.run(_main(arguments.port, arguments.authorized_keys))
+    path = arguments.authorized_keys
+    keys = () if path is None else (asyncssh.import_public_key(path.read_bytes()),)
+    asyncio.run(_main(arguments.port, keys))
 
 
 if __name__ == "__main__":
