@@ -116,12 +116,12 @@ class NeighbourTable:
             keys += self._interface
         return keys
 
-    def synced_mac(self, key: bytes) -> bytes | None:
-        """MAC of a local entry that the peer is to have, ``None`` when it is to have none."""
-        value = self._dynamic.get(key)
-        if value is None and self.type is EntryType.ARP:
-            value = self._interface.get(key)
-        return None if value is None else value[:MAC_BYTES]
+    def synced_macs(self, keys: list[bytes]) -> list[bytes | None]:
+        """For each key the MAC of the local entry that the peer is to have, ``None`` when it is to have none."""
+        values = list(map(self._dynamic.get, keys))
+        if self.type is EntryType.ARP and self._interface:
+            values = [value or self._interface.get(key) for key, value in zip(keys, values, strict=True)]
+        return [None if value is None else value[:MAC_BYTES] for value in values]
 
     # -- local entries -----------------------------------------------------------------------------------------
 
