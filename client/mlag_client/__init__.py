@@ -1,1 +1,103 @@
-"""Typed client of the DFS group's management agent, on ncclient."""
+"""Typed client of the DFS group's management agent, on ncclient.
+
+``connect`` opens a session, ``DfsClient`` holds the calls; ``docs/client.md`` shows them.  The names below are loaded
+when they are first used: pytest imports this package in every run (entry point ``pytest11``), and ncclient with its
+SSH library takes a good part of a second.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mlag_client.client import DfsClient, connect
+    from mlag_client.errors import (
+        ChannelNotUp,
+        ConnectFailed,
+        GroupMissing,
+        HostKeyUnknown,
+        LoginRefused,
+        MlagClientError,
+        NotConfigured,
+        NotConverged,
+        ReplyTimeout,
+        RpcErrorInfo,
+        RpcFailed,
+        SessionLost,
+        UndoMismatch,
+        UnexpectedReply,
+    )
+    from mlag_client.model import (
+        BackupRates,
+        ChannelState,
+        Difference,
+        DownReason,
+        Entry,
+        EntryKind,
+        EntryPage,
+        EntryPath,
+        EntrySelector,
+        EntryStatistics,
+        EntryType,
+        Fault,
+        GroupState,
+        LearnResult,
+        Link,
+        PeerAnnouncement,
+        PeerLinkSource,
+        PeerLinkState,
+        Snapshot,
+        TableState,
+    )
+
+__all__ = [
+    "BackupRates",
+    "ChannelNotUp",
+    "ChannelState",
+    "ConnectFailed",
+    "DfsClient",
+    "Difference",
+    "DownReason",
+    "Entry",
+    "EntryKind",
+    "EntryPage",
+    "EntryPath",
+    "EntrySelector",
+    "EntryStatistics",
+    "EntryType",
+    "Fault",
+    "GroupMissing",
+    "GroupState",
+    "HostKeyUnknown",
+    "LearnResult",
+    "Link",
+    "LoginRefused",
+    "MlagClientError",
+    "NotConfigured",
+    "NotConverged",
+    "PeerAnnouncement",
+    "PeerLinkSource",
+    "PeerLinkState",
+    "ReplyTimeout",
+    "RpcErrorInfo",
+    "RpcFailed",
+    "SessionLost",
+    "Snapshot",
+    "TableState",
+    "UndoMismatch",
+    "UnexpectedReply",
+    "connect",
+]
+
+_MODULES = ("mlag_client.model", "mlag_client.errors", "mlag_client.client")
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    for module_name in _MODULES:
+        module = import_module(module_name)
+        if name in module.__all__:
+            return getattr(module, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
