@@ -295,7 +295,8 @@ def main() -> None:
     stamp = datetime.now(UTC)
     document = {
         "when": stamp.isoformat(timespec="seconds"),
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        "python": platform.python_version(),
         "rows": [asdict(row) for row in rows],
     }
     target = HERE / "results" / "latest.json"

@@ -16,11 +16,12 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
-from mlag_client import DfsClient, GroupState, MlagClientError, RpcFailed, connect
 from rich.console import Console
 from rich.panel import Panel
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+
+from mlag_client import DfsClient, GroupState, MlagClientError, RpcFailed, connect
 
 CONSOLE = Console(highlight=False)
 USER = "admin"
@@ -101,7 +102,7 @@ def refused(side: Side, what: str, config: str) -> None:
     before = side.client.manager.get_config("running").data_xml
     try:
         side.configure(config)
-    except Exception as error:  # noqa: BLE001  # ncclient's RPCError; anything else is shown below
+    except Exception as error:  # ncclient's RPCError; anything else is shown below
         errors = getattr(error, "errors", None) or [error]
         CONSOLE.print(f"  [yellow]refused[/] {what}")
         for item in errors:
@@ -191,9 +192,8 @@ def run(password: str) -> None:
 
         step("2  what the command page refuses, the agent refuses, and says why")
         good = {"password": "Secret-pw1", "local": A, "peer": B, "port": PORT}
-        refused(
-            first, "a link-local source and a well-known port", GROUP.format(**good | {"local": "FE80::1", "port": 80})
-        )
+        bad = good | {"local": "FE80::1", "port": 80}
+        refused(first, "a link-local source and a well-known port", GROUP.format(**bad))
         refused(first, "one address twice, in two spellings", GROUP.format(**good | {"peer": "2001:DB8:1:0:0:0:0:1"}))
         refused(first, "a port that is in use (the agent's own)", GROUP.format(**good | {"port": ports[0]}))
 
