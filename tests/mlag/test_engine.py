@@ -394,6 +394,26 @@ async def test_a_plan_is_used_in_turn(lab: Lab) -> None:
         await a.abort(plan)
 
 
+async def test_a_bug_of_the_fabric_is_reported_and_the_link_goes_on(lab: Lab) -> None:
+    a, b = await lab.pair()
+    failures: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context))
+    real, calls = b._fabric.connect, 0
+
+    async def connect(*arguments: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == 1:
+            raise LookupError("a bug")
+        return await real(*arguments)
+
+    b._fabric.connect = connect  # type: ignore[method-assign]
+    await lab.apply(a, lab.group(0))
+    await lab.apply(b, lab.group(1))
+    await lab.up(a, b)
+    assert "a bug" in str(failures[0]["exception"])
+
+
 async def test_strangers_at_the_port_do_not_disturb_the_session(lab: Lab) -> None:
     a, b = await both_up(lab, password="secret-123")
     loopback = a._applier.listener._socket.getsockname()[0]

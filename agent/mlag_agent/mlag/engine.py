@@ -384,6 +384,10 @@ class Engine:
     async def _probe(self) -> None:
         try:
             await self._applier.probe()
+        except Exception as error:  # noqa: BLE001 - a bug of a fabric: reported, and looked at again next time
+            self._loop.call_exception_handler(
+                {"message": "looking after the local address failed unexpectedly", "exception": error}
+            )
         finally:
             self._probe_task = None
         block = self._applier.block

@@ -257,6 +257,11 @@ class EntryLink:
             self._attempt_failed(refusal.reason, str(refusal))
         except OSError as error:
             self._attempt_failed(DownReason.CONNECT_FAILED, error.strerror or str(error))
+        except Exception as error:  # noqa: BLE001 - a bug of a fabric: reported, and the link goes on trying
+            asyncio.get_running_loop().call_exception_handler(
+                {"message": f"connecting over the {self.kind.value} failed unexpectedly", "exception": error}
+            )
+            self._attempt_failed(DownReason.CONNECT_FAILED, f"internal error: {error!r}")
         else:
             self._attempt_task = None
             self._open(connection, settings, initiator=True)
