@@ -13,20 +13,19 @@ from __future__ import annotations
 
 import json
 import tempfile
-import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal, Self
+from xml.etree import ElementTree
 
 from lxml import etree
-from ncclient.manager import Manager
 
 from mlag_client.background import RunningAgent
 from mlag_client.client import DfsClient
 from mlag_client.errors import UnexpectedReply
-from mlag_client.session import Session
+from mlag_client.session import Manager, Session
 
 __all__ = ["Content", "YangModules", "assert_yang_valid"]
 
@@ -247,7 +246,7 @@ def _for_yangson(element: etree._Element) -> ElementTree.Element:
     """The element as yangson reads it: ElementTree loses the namespaces of prefixes in values (identityref, RFC 7950
     section 9.10.3), and yangson looks for them in an attribute spelt ``xmlns:prefix``.
     """
-    plain = ElementTree.Element(element.tag, dict(element.attrib.items()))
+    plain = ElementTree.Element(str(element.tag))
     plain.text = element.text
     prefix, colon, _ = (element.text or "").partition(":")
     namespace = element.nsmap.get(prefix.strip()) if colon and not len(element) else None
@@ -334,7 +333,9 @@ def _listed(row: etree._Element, *, implemented: bool) -> _Listed:
         implemented=implemented,
         features=tuple((item.text or "").strip() for item in _rows(row, "feature")),
         deviations=tuple(deviations),
-        submodules=tuple((_leaf(item, "name") or "", _leaf(item, "revision") or "") for item in _rows(row, "submodule")),
+        submodules=tuple(
+            (_leaf(item, "name") or "", _leaf(item, "revision") or "") for item in _rows(row, "submodule")
+        ),
     )
 
 
