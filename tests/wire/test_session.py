@@ -218,6 +218,18 @@ class TestRpc:
         assert error.findtext(f"{NC}error-info/{NC}bad-element") == "rpc"
         assert strict.leniencies == {}
 
+    def test_a_message_id_in_the_netconf_namespace_is_accepted_and_echoed_as_it_came(self) -> None:
+        """The client of the PyPI package netconf sends it so."""
+        request = f'<nc:rpc xmlns:nc="{BASE_NAMESPACE}" nc:message-id="0"><nc:get/></nc:rpc>'.encode()
+        (event,) = ask(session := opened(), request)
+        assert isinstance(event, RpcReceived)
+        assert event.message_id == "0"
+        assert session.leniencies[Leniency.QUALIFIED_MESSAGE_ID] == 1
+        assert b'nc:message-id="0"' in messages.reply(event.attributes, messages.OK)
+
+        _, error = misused(ask(opened(strict=True), request))
+        assert error.findtext(f"{NC}error-info/{NC}bad-attribute") == "message-id"
+
     def test_an_unqualified_operation_is_left_to_the_dispatcher(self) -> None:
         # What Ansible's netconf_rpc sends in its documented examples.
         (event,) = ask(

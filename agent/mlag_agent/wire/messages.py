@@ -93,6 +93,12 @@ class RpcAttributes:
         """The value of ``message-id``, which has no namespace."""
         return next((value for name, value in self.attributes if name == "message-id"), None)
 
+    @property
+    def qualified_message_id(self) -> str | None:
+        """The value of a ``message-id`` that was put into the NETCONF namespace, which RFC 6241 does not do."""
+        wanted = f"{{{BASE_NAMESPACE}}}message-id"
+        return next((value for name, value in self.attributes if name == wanted), None)
+
 
 def escape_text(text: str) -> str:
     """``text`` as the content of an element; characters that XML 1.0 does not allow become U+FFFD."""

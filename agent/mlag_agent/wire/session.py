@@ -112,6 +112,7 @@ class Leniency(StrEnum):
 
     UNQUALIFIED_HELLO = "unqualified-hello"
     UNQUALIFIED_RPC = "unqualified-rpc"
+    QUALIFIED_MESSAGE_ID = "qualified-message-id"  # nc:message-id, as the PyPI package netconf writes it
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,7 +332,9 @@ class Session:
         attributes = RpcAttributes.of(root)
         try:
             leniencies = self._check_root(root)
-            message_id = _message_id(attributes)
+            if attributes.message_id is None and attributes.qualified_message_id is not None and not self.strict:
+                leniencies += self._lenient(Leniency.QUALIFIED_MESSAGE_ID)
+            message_id = _message_id(attributes, strict=self.strict)
             operation = _operation(root)
         except _Refused as refused:
             return self._misused(refused.error, attributes)
@@ -377,9 +380,11 @@ class Session:
         )
 
 
-def _message_id(attributes: RpcAttributes) -> str:
+def _message_id(attributes: RpcAttributes, *, strict: bool) -> str:
     """RFC 6241 section 4.1: mandatory, and at most 4095 characters."""
     message_id = attributes.message_id
+    if message_id is None and not strict:
+        message_id = attributes.qualified_message_id
     if message_id is None:
         raise _refusal(
             ErrorTag.MISSING_ATTRIBUTE,
