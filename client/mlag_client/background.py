@@ -157,8 +157,10 @@ def agent(
     """One agent on a free port, without a peer.
 
     ``model``: device model, decides on YANG features.  ``strict``: refuse what RFC 6241 does not allow.  ``startup``:
-    with a startup datastore.  ``yang_dirs``: more YANG modules.  ``table_size``: entries per table.  ``state``: a folder
-    that is kept, to start again from.  ``timers``: of the engine.  Raises the agent's SettingsError or SchemaError.
+    with a startup datastore.  ``yang_dirs``: more YANG modules.  ``table_size``: entries per table.  ``state``: a
+    folder that is kept, to start again from.  ``timers``: of the engine.
+
+    Raises the agent's SettingsError or SchemaError.
     """
     with _agents(
         (name,), model=model, strict=strict, startup=startup, yang_dirs=yang_dirs, table_size=table_size, state=state,

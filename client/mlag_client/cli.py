@@ -4,8 +4,8 @@ Exit codes: 0 done; 1 refused by the agent; 2 wrong use of the command; 3 no con
 in time; 5 what is configured is not what the command assumes (undo, or no DFS group), nothing changed; 6 the session
 ended or no reply came, so that the outcome is not known; 130 interrupted.
 
-With ``--json`` stdout holds one JSON document, also for an error: ``{"error": {...}}``.  ``sync watch`` prints one
-document per line.
+With ``--json`` stdout holds one JSON document, also for an error: ``{"error": {...}}``, on one line.  ``sync watch``
+prints one document per line, an error as the last.
 """
 
 from __future__ import annotations
@@ -14,11 +14,10 @@ import getpass
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import ip_address
-from pathlib import Path
 from typing import Any, Final, NoReturn
 
 import click
@@ -83,33 +82,30 @@ def main() -> NoReturn:
     except click.ClickException as error:
         if as_json:
             problem = MlagClientError(error.format_message())
-            click.echo(render.as_json(render.error_document(problem, EXIT_USAGE)))
+            click.echo(render.as_json(render.error_document(problem, EXIT_USAGE), indent=None))
         else:
             error.show()
         sys.exit(EXIT_USAGE)
     except MlagClientError as error:
         code = next((code for kind, code in EXIT_CODES if isinstance(error, kind)), EXIT_LOST)
         if as_json:
-            click.echo(render.as_json(render.error_document(error, code)))
+            click.echo(render.as_json(render.error_document(error, code), indent=None))
         else:
             click.echo(f"mlag-client: {render.error_text(error)}", err=True)
         sys.exit(code)
     sys.exit(0)
 
 
-class _Address(click.ParamType):
+def _address(context: click.Context, parameter: click.Parameter, value: str | None) -> IPAddress | None:
     """An IPv4 or IPv6 address, in any spelling."""
-
-    name = "address"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> IPAddress:
-        try:
-            return ip_address(value)
-        except ValueError:
-            self.fail(f"{value} is neither an IPv4 nor an IPv6 address", param, ctx)
+    if value is None:
+        return None
+    try:
+        return ip_address(value)
+    except ValueError as error:
+        raise click.BadParameter(f"{value} is neither an IPv4 nor an IPv6 address") from error
 
 
-ADDRESS: Final = _Address()
 PORT: Final = click.IntRange(1, 65535)
 SECONDS: Final = click.FloatRange(min=0)
 
@@ -176,6 +172,7 @@ def _console() -> Console:
 @click.pass_context
 def cli(
     context: click.Context,
+    *,
     host: str,
     port: int,
     user: str,
@@ -213,8 +210,8 @@ def _source_options(command: Any) -> Any:
     for decorate in (
         click.option("--vpn-instance", metavar="NAME", help="VPN instance of both addresses, case-sensitive."),
         click.option("--tcp-port", type=PORT, required=True, help="Destination TCP port, equal on both devices."),
-        click.argument("peer", type=ADDRESS),
-        click.argument("local", type=ADDRESS),
+        click.argument("peer", callback=_address),
+        click.argument("local", callback=_address),
     ):
         command = decorate(command)
     return command
@@ -234,6 +231,7 @@ def _source(local: IPAddress, peer: IPAddress, tcp_port: int, vpn_instance: str 
 @click.pass_obj
 def peer_link_set(
     target: Target,
+    *,
     local: IPAddress,
     peer: IPAddress,
     tcp_port: int,
@@ -253,7 +251,7 @@ def peer_link_set(
 @_source_options
 @click.pass_obj
 def peer_link_undo(
-    target: Target, local: IPAddress, peer: IPAddress, tcp_port: int, vpn_instance: str | None
+    target: Target, *, local: IPAddress, peer: IPAddress, tcp_port: int, vpn_instance: str | None
 ) -> None:
     """Undo the peer-link source; every parameter has to be the configured one."""
     source = _source(local, peer, tcp_port, vpn_instance)
@@ -288,16 +286,16 @@ def sync_show(target: Target) -> None:
     target.show(render.snapshot_document(snapshot), render.snapshot_text(snapshot))
 
 
-class _PeerAgent(click.ParamType):
-    """``[HOST:]PORT`` of the other agent."""
-
-    name = "[host:]port"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str | None, int]:
-        host, _, port = str(value).rpartition(":")
-        return host.strip("[]") or None, PORT.convert(port, param, ctx)
+def _peer_agent(
+    context: click.Context, parameter: click.Parameter, value: str | None
+) -> tuple[str | None, int] | None:
+    """``[HOST:]PORT`` of the other agent; an IPv6 address stands in brackets."""
+    if value is None:
+        return None
+    host, _, port = value.rpartition(":")
+    if not port.isdecimal() or not 1 <= int(port) <= 65535:
+        raise click.BadParameter(f"{value} does not end in a port, 1 to 65535")
+    return host.removeprefix("[").removesuffix("]") or None, int(port)
 
 
 @sync.command("watch")
@@ -305,10 +303,11 @@ class _PeerAgent(click.ParamType):
 @click.option("--timeout", "limit", type=SECONDS, help="With --until: seconds to wait.  [default: for ever]")
 @click.option("--interval", type=click.FloatRange(min=0.05), default=INTERVAL * 2, show_default=True,
               help="Seconds between two looks.")
-@click.option("--peer", type=_PeerAgent(), help="The other agent, to compare tables with for '--until converged'.")
+@click.option("--peer", callback=_peer_agent, metavar="[HOST:]PORT",
+              help="The other agent, to compare tables with for '--until converged'.")
 @click.pass_obj
 def sync_watch(
-    target: Target, until: str | None, limit: float | None, interval: float, peer: tuple[str | None, int] | None
+    target: Target, *, until: str | None, limit: float | None, interval: float, peer: tuple[str | None, int] | None
 ) -> None:
     """Follow the state until Ctrl-C, or until it is as wanted.
 
@@ -322,10 +321,10 @@ def sync_watch(
     try:
         with target.session() as client:
             if peer is None:
-                _follow(target, client, None, until, limit, interval)
+                _follow(target, client, None, until=until, limit=limit, interval=interval)
             else:
                 with target.client(*peer) as other:
-                    _follow(target, client, other, until, limit, interval)
+                    _follow(target, client, other, until=until, limit=limit, interval=interval)
     except KeyboardInterrupt:
         # Without --until there is no other end.
         if until is not None:
@@ -333,7 +332,13 @@ def sync_watch(
 
 
 def _follow(
-    target: Target, client: DfsClient, peer: DfsClient | None, until: str | None, limit: float | None, interval: float
+    target: Target,
+    client: DfsClient,
+    peer: DfsClient | None,
+    *,
+    until: str | None,
+    limit: float | None,
+    interval: float,
 ) -> None:
     deadline = None if limit is None else time.monotonic() + limit
     with _display(target) as show:
@@ -362,8 +367,8 @@ def _missing(until: str, snapshot: Snapshot, theirs: Snapshot | None) -> str:
 
 
 @contextmanager
-def _display(target: Target) -> Iterator[Any]:
-    """Called with each snapshot: a live screen, a line of JSON, or into a pipe a block of text when it changed."""
+def _display(target: Target) -> Iterator[Callable[[Snapshot], None]]:
+    """Called with each snapshot: a live screen, a line of JSON, or into a pipe a line of text when it changed."""
     if target.json:
         yield lambda snapshot: click.echo(render.as_json(render.snapshot_document(snapshot), indent=None))
         return
@@ -372,32 +377,23 @@ def _display(target: Target) -> Iterator[Any]:
         with Live(console=console, auto_refresh=False) as live:
             yield lambda snapshot: live.update(render.snapshot_text(snapshot), refresh=True)
         return
-    last: list[Snapshot] = []
+    last = ""
 
     def changed(snapshot: Snapshot) -> None:
-        if last and _without_hellos(last[0]) == _without_hellos(snapshot):
-            return
-        last[:] = [snapshot]
-        console.print(render.snapshot_text(snapshot))
-        sys.stdout.flush()
+        nonlocal last
+        line = render.snapshot_line(snapshot)
+        if line != last:
+            click.echo(line)
+        last = line
 
     yield changed
-
-
-def _without_hellos(snapshot: Snapshot) -> object:
-    """What is worth a new block: hellos are counted all the time."""
-    state = snapshot.state
-    return (
-        snapshot.source, snapshot.tables, snapshot.faults,
-        None if state is None else (state.channel, state.peer, state.peer_link.up),
-    )  # fmt: skip
 
 
 # --- the simulated device -----------------------------------------------------------------------------------
 
 
 @cli.command()
-@click.argument("start", type=ADDRESS)
+@click.argument("start", callback=_address)
 @click.argument("count", type=click.IntRange(1, 1_000_000), default=1)
 @click.option("--interface", required=True, metavar="NAME", help="Interface that learns them.")
 @click.option("--vlan", required=True, type=click.IntRange(1, 4094), help="VLAN that they are in.")
@@ -405,7 +401,7 @@ def _without_hellos(snapshot: Snapshot) -> object:
 @click.option("--start-mac", metavar="MAC", help="Link-layer address of the first.  [default: the agent's]")
 @click.pass_obj
 def learn(
-    target: Target, start: IPAddress, count: int, interface: str, vlan: int, kind: str, start_mac: str | None
+    target: Target, *, start: IPAddress, count: int, interface: str, vlan: int, kind: str, start_mac: str | None
 ) -> None:
     """Make the device learn COUNT addresses from START on: IPv4 gives ARP, IPv6 ND entries."""
     with target.session() as client:
@@ -421,7 +417,7 @@ def _selector_options(command: Any) -> Any:
         click.option("--vlan", type=click.IntRange(1, 4094)),
         click.option("--interface", metavar="NAME"),
         click.option("--count", type=click.IntRange(1, 1_000_000), help="Addresses from --start on."),
-        click.option("--start", "start_address", type=ADDRESS, help="First address."),
+        click.option("--start", "start_address", callback=_address, metavar="ADDRESS", help="First address."),
         click.option("--type", "entry_type", type=click.Choice([kind.value for kind in EntryType])),
     ):
         command = decorate(command)
@@ -441,7 +437,7 @@ def _selector(
 @cli.command()
 @_selector_options
 @click.pass_obj
-def age(target: Target, **selector: Any) -> None:
+def age(target: Target, /, **selector: Any) -> None:
     """Let entries that this device learned age out; without an option all of them."""
     with target.session() as client:
         removed = client.age(_selector(**selector))
@@ -451,7 +447,7 @@ def age(target: Target, **selector: Any) -> None:
 @cli.command()
 @_selector_options
 @click.pass_obj
-def flush(target: Target, **selector: Any) -> None:
+def flush(target: Target, /, **selector: Any) -> None:
     """Remove dynamic entries, those of the peer too; without an option all of them."""
     with target.session() as client:
         removed = client.flush(_selector(**selector))
@@ -463,7 +459,7 @@ def flush(target: Target, **selector: Any) -> None:
 @click.option("--offset", type=click.IntRange(min=0), default=0, help="Entries to skip.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="Entries to show.")
 @click.pass_obj
-def entries(target: Target, offset: int, limit: int, **selector: Any) -> None:
+def entries(target: Target, /, offset: int, limit: int, **selector: Any) -> None:
     """List entries in ascending order of address."""
     with target.session() as client:
         page = client.entries(_selector(**selector), offset=offset, limit=limit)

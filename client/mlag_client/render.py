@@ -24,7 +24,7 @@ from mlag_client.errors import (
 )
 from mlag_client.model import ChannelState, EntryPage, Fault, IPAddress, PeerLinkSource, Snapshot
 
-__all__ = ["as_json", "entries_table", "error_document", "error_text", "snapshot_document", "snapshot_text"]
+__all__ = ["as_json", "entries_table", "error_document", "error_text", "snapshot_document", "snapshot_line", "snapshot_text"]
 
 
 def as_json(value: object, *, indent: int | None = 2) -> str:
@@ -112,6 +112,20 @@ def snapshot_text(snapshot: Snapshot) -> RenderableType:
     for name, text in _lines(snapshot):
         rows.add_row(name, text)
     return Group(rows, Text(""), _tables(snapshot))
+
+
+def snapshot_line(snapshot: Snapshot) -> str:
+    """The same for a log: one line that changes when something worth reading does; hellos count all the time."""
+    if snapshot.state is None:
+        return "channel down: unconfigured (DFS group not configured)"
+    channel = snapshot.state.channel
+    word = "up" if channel.up else f"down: {channel.down_reason} ({channel.detail})"
+    pending = {row.type: row.pending for row in channel.statistics}
+    tables = (
+        f"{row.type} {row.entries} entries, {row.from_peer} from the peer, {pending.get(row.type, 0)} pending"
+        for row in snapshot.tables
+    )
+    return "; ".join((f"channel {word}", *tables))
 
 
 def _lines(snapshot: Snapshot) -> Iterable[tuple[str, RenderableType]]:
