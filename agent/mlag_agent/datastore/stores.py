@@ -35,10 +35,21 @@ class Datastores:
     """
 
     def __init__(self, running: Container, startup: Container | None = None) -> None:
-        self.running = running
+        self._running = running
         self.startup = startup
         self._candidate: Container | None = None
         self._locks: dict[Datastore, Lock] = {}
+
+    @property
+    def running(self) -> Container:
+        """The configuration in force."""
+        return self._running
+
+    @running.setter
+    def running(self, root: Container) -> None:
+        self._running = root
+        if self._candidate is not None and same(self._candidate, root):
+            self._candidate = None  # nothing is left to commit: it may be locked, and follows running again
 
     @property
     def candidate(self) -> Container:

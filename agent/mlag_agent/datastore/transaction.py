@@ -65,13 +65,17 @@ class Transactor:
         document = encode_children(root, self._library.tree.namespaces).decode()
         self._library.engine.validate(document, Contents.CONFIG, self._lookup(root))
 
-    async def apply(self, root: Container, *, restoring: bool = False) -> None:
-        """Make ``root`` the running configuration.
+    async def apply(self, wanted: Container | Callable[[], Container], *, restoring: bool = False) -> None:
+        """Make ``wanted`` the running configuration.
+
+        A function is called when no other transaction runs: what it derives from the datastores cannot undo a change
+        that was under way when it was asked for, and the locks that it checks still hold when it is applied.
 
         Raises RpcFailure (violations, a refusal, a file that cannot be written): then running, the subscribers
         and the file are as they were.  ``restoring``: the configuration comes from the file itself.
         """
         async with self._lock:
+            root = wanted() if callable(wanted) else wanted
             old = self._stores.running
             if same(old, root):
                 return
