@@ -133,8 +133,8 @@ class SessionInfo(Protocol):
 class Sessions(Protocol):
     """The open sessions."""
 
-    def kill(self, session_id: int, by: int) -> bool:
-        """End a session at once; False when there is none of that number."""
+    async def kill(self, session_id: int, by: int) -> bool:
+        """End a session; when this returns it holds nothing any more.  False when there is none of that number."""
 
     def describe(self) -> Sequence[Mapping[str, Any]]:
         """Each session as ietf-netconf-monitoring's ``session`` list has it."""

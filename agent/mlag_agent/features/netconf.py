@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from lxml import etree
+
 from mlag_agent.data.decode import Operation
 from mlag_agent.data.edit import Editor
 from mlag_agent.data.encode import encode_children
@@ -58,7 +60,7 @@ def feature(*, startup: bool) -> Feature:
 # --- reading ------------------------------------------------------------------------------------------------
 
 
-def _filter(agent: Agent, rpc: RpcInput) -> SubtreeFilter | None:
+def _filter(agent: Agent, session: SessionInfo, rpc: RpcInput) -> SubtreeFilter | None:
     """The filter parameter; None when there is none and all is wanted."""
     element = rpc.element("filter")
     if element is None:
@@ -72,7 +74,27 @@ def _filter(agent: Agent, rpc: RpcInput) -> SubtreeFilter | None:
         words = f'filter type "{kind}" must be subtree'
         info = (InfoElement("bad-attribute", "type"), InfoElement("bad-element", "filter"))
         raise RpcFailure(RpcError(ErrorTag.BAD_ATTRIBUTE, words, type=ErrorType.PROTOCOL, info=info))
+    _check_filter_namespaces(agent, session, element)
     return SubtreeFilter.compile(element, agent.library.tree, _canonical_match)
+
+
+def _check_filter_namespaces(agent: Agent, session: SessionInfo, element: etree._Element) -> None:
+    """No data is in the NETCONF namespace: filter nodes in it have lost theirs to the default of the ``<rpc>``.
+
+    Nodes in no namespace at all are the wildcard of RFC 6241 section 6.2.1, which strict mode takes as well.
+    """
+    lost = next(element.iterdescendants(f"{{{_NETCONF}}}*"), None)
+    if lost is None:
+        return
+    if not agent.strict:
+        session.on_leniency("filter-node-in-netconf-namespace")
+        return
+    name = etree.QName(lost).localname
+    known = sorted({node.namespace for node in agent.library.tree.data.children.values() if node.name == name})
+    expected = " or ".join(f'xmlns="{namespace}"' for namespace in known) or "the namespace of its module"
+    words = f"the filter node {name} is in the namespace of NETCONF's own messages; expected {expected}"
+    info = (InfoElement("bad-element", name), InfoElement("bad-namespace", _NETCONF))
+    raise RpcFailure(RpcError(ErrorTag.UNKNOWN_NAMESPACE, words, type=ErrorType.PROTOCOL, info=info))
 
 
 def _canonical_match(node: SchemaNode, text: str) -> str:
@@ -82,7 +104,7 @@ def _canonical_match(node: SchemaNode, text: str) -> str:
 
 
 async def _get(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Reply:
-    wanted = _filter(agent, rpc)
+    wanted = _filter(agent, session, rpc)
     state = agent.state(None if wanted is None else wanted.top_level)
     root = merge(agent.stores.running, state)
     if wanted is not None:
@@ -92,7 +114,7 @@ async def _get(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Reply:
 
 async def _get_config(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Reply:
     root = agent.stores.get(_datastore(rpc, "source"))
-    wanted = _filter(agent, rpc)
+    wanted = _filter(agent, session, rpc)
     if wanted is not None:
         root = wanted.apply(root)
     return Data(encode_children(root, agent.library.tree.namespaces))
@@ -111,6 +133,11 @@ def _datastore(rpc: RpcInput, parameter: str) -> Datastore:
 
 
 async def _edit_config(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Reply:
+    """RFC 6241 section 7.2.
+
+    An absent test-option leaves the constraints of the candidate to commit and validate: clients build a
+    configuration in steps.  Running is always checked.  stop-on-error is treated as rollback-on-error (INTEROP 8).
+    """
     target = _datastore(rpc, "target")
     agent.stores.check_writable(target, session.session_id)
     default = Operation(rpc.required("default-operation"))
@@ -126,40 +153,58 @@ async def _edit_config(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Rep
         on_leniency=session.on_leniency,
         problems=problems if keep_going else None,
     )
-    editor = Editor()
-    before = agent.stores.get(target)
-    after = editor.apply(before, nodes, default)
-    problems.extend(editor.errors)
-    if problems and not keep_going:
-        raise RpcFailure(*problems)
-    if test == "test-only":
-        agent.transactor.validate(after)
-    elif target is Datastore.RUNNING:
-        await agent.transactor.apply(after)
-    else:
-        if test == "test-then-set":
-            agent.transactor.validate(after)
-        agent.stores.candidate = after
+
+    def edited() -> Container:
+        agent.stores.check_writable(target, session.session_id)
+        editor = Editor()
+        after = editor.apply(agent.stores.get(target), nodes, default)
+        problems.extend(editor.errors)
+        if problems and not keep_going:
+            raise RpcFailure(*problems)
+        return after
+
+    try:
+        if test == "test-only":
+            agent.transactor.validate(edited())
+        elif target is Datastore.RUNNING:
+            await agent.transactor.apply(edited)
+        else:
+            after = edited()
+            if test == "test-then-set":
+                agent.transactor.validate(after)
+            agent.stores.candidate = after
+    except RpcFailure as failure:
+        # With continue-on-error the wrong values left out before count as well.
+        raise RpcFailure(*dict.fromkeys((*problems, *failure.errors))) from failure
     if problems:
         raise RpcFailure(*problems)
     return OK
 
 
 async def _copy_config(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Reply:
+    """RFC 6241 section 7.3.  The candidate is only checked for types, as by edit-config; the others entirely."""
     target = _datastore(rpc, "target")
     agent.stores.check_writable(target, session.session_id)
-    root = _source(agent, session, rpc)
     source = rpc.container("source")
     if source is not None and target in source.names():
         words = f"source and target are both {target}"
         raise RpcFailure(RpcError(ErrorTag.INVALID_VALUE, words, type=ErrorType.PROTOCOL))
     if target is Datastore.RUNNING:
-        await agent.transactor.apply(root)
-    elif target is Datastore.CANDIDATE:
-        agent.stores.candidate = root
+        inline = source.element("config") if source is not None else None
+        root = None if inline is None else _source(agent, session, rpc)
+
+        def copied() -> Container:
+            agent.stores.check_writable(target, session.session_id)
+            return agent.stores.get(_datastore(rpc, "source")) if root is None else root
+
+        await agent.transactor.apply(copied)
+        return OK
+    found = _source(agent, session, rpc)
+    if target is Datastore.CANDIDATE:
+        agent.stores.candidate = found
     else:
-        agent.transactor.validate(root)
-        agent.store_startup(root)
+        agent.transactor.validate(found)
+        agent.store_startup(found)
     return OK
 
 
@@ -180,12 +225,14 @@ async def _delete_config(agent: Agent, session: SessionInfo, rpc: RpcInput) -> R
 
 
 async def _commit(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Reply:
-    agent.stores.check_writable(Datastore.RUNNING, session.session_id)
-    agent.stores.check_writable(Datastore.CANDIDATE, session.session_id)
-    committed = agent.stores.candidate
+    """RFC 6241 section 8.3.4.1; what others edit meanwhile stays in the candidate."""
+
+    def committed() -> Container:
+        agent.stores.check_writable(Datastore.RUNNING, session.session_id)
+        agent.stores.check_writable(Datastore.CANDIDATE, session.session_id)
+        return agent.stores.candidate
+
     await agent.transactor.apply(committed)
-    if agent.stores.candidate is committed:
-        agent.stores.discard()
     return OK
 
 
@@ -204,7 +251,10 @@ async def _validate(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Reply:
 
 
 async def _lock(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Reply:
-    agent.stores.lock(_datastore(rpc, "target"), session.session_id)
+    """RFC 6241 section 7.5.  It waits for the transaction under way, which would change what the lock protects."""
+    target = _datastore(rpc, "target")
+    async with agent.transactor.quiet():
+        agent.stores.lock(target, session.session_id)
     return OK
 
 
@@ -223,7 +273,7 @@ async def _kill_session(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Re
     if wanted == session.session_id:
         words = f"session {wanted} is this session; use close-session"
         raise RpcFailure(RpcError(ErrorTag.INVALID_VALUE, words, type=ErrorType.PROTOCOL))
-    if not agent.sessions.kill(wanted, by=session.session_id):
+    if not await agent.sessions.kill(wanted, by=session.session_id):
         words = f"there is no session {wanted}"
         raise RpcFailure(RpcError(ErrorTag.INVALID_VALUE, words, type=ErrorType.PROTOCOL))
     return OK

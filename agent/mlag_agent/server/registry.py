@@ -37,7 +37,11 @@ class Counters:
 
 @dataclass(slots=True)
 class Registry:
-    """Sessions by number.  Numbers are not used again before they wrap."""
+    """Sessions by number, which are not used again before they wrap; counters as RFC 6022 section 2.1.5 has them.
+
+    ``in_sessions``: server hellos sent; ``in_bad_hellos``: sessions ended for what came instead of a usable hello;
+    ``dropped_sessions``: sessions that ended neither by close-session nor by kill-session.
+    """
 
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     totals: Counters = field(default_factory=Counters)
@@ -50,6 +54,9 @@ class Registry:
 
     def __iter__(self) -> Iterator[NetconfSession]:
         return iter(tuple(self._sessions.values()))
+
+    def __contains__(self, session: object) -> bool:
+        return any(open_ is session for open_ in self._sessions.values())
 
     def __len__(self) -> int:
         return len(self._sessions)
@@ -65,18 +72,17 @@ class Registry:
     def add(self, session: NetconfSession) -> None:
         """A session that has exchanged hellos."""
         self._sessions[session.session_id] = session
-        self.in_sessions += 1
 
     def remove(self, session: NetconfSession) -> None:
         """A session that has ended."""
         self._sessions.pop(session.session_id, None)
 
-    def kill(self, session_id: int, by: int) -> bool:
-        """End a session at once; False when there is none of that number."""
+    async def kill(self, session_id: int, by: int) -> bool:
+        """End a session; when this returns it holds nothing any more.  False when there is none of that number."""
         session = self._sessions.get(session_id)
         if session is None:
             return False
-        session.kill(by)
+        await session.kill(by)
         return True
 
     def describe(self) -> Sequence[Mapping[str, Any]]:
@@ -84,7 +90,7 @@ class Registry:
         return [
             {
                 "session-id": session.session_id,
-                "transport": "ietf-netconf-monitoring:netconf-ssh",
+                "transport": f"ietf-netconf-monitoring:{session.transport}",
                 "username": session.username,
                 "source-host": session.source_host,
                 "login-time": session.login_time,

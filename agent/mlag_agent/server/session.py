@@ -42,9 +42,11 @@ class NetconfSession:
         self._closing = False
         self._task: asyncio.Task[None] | None = None
         self._killed_by: int | None = None
+        self._over = asyncio.Event()
         self.session_id = wire.session_id
         self.username = connection.username
         self.source_host = connection.source_host
+        self.transport = connection.transport
         self.login_time = datetime.now(UTC)
         self.counters = Counters()
 
@@ -59,11 +61,17 @@ class NetconfSession:
         self._registry.leniencies[name] += 1
         _LOG.info("session %d: leniency %s", self.session_id, name)
 
-    def kill(self, by: int) -> None:
-        """End the session now, from another one (kill-session)."""
-        self._killed_by = by
-        if self._task is not None:
-            self._task.cancel()
+    async def kill(self, by: int) -> None:
+        """End the session from another one (kill-session, RFC 6241 section 7.9): what it is doing is aborted.
+
+        Returns when it is over and its locks are free, so that the caller can take them next.
+        """
+        if self._killed_by is None:
+            self._killed_by = by
+            if self._task is not None:
+                # Once only: a second cancellation would reach the transaction that takes its change back.
+                self._task.cancel()
+        await self._over.wait()
 
     # --- the pump ---------------------------------------------------------------------------------------
 
@@ -71,9 +79,11 @@ class NetconfSession:
         """Until the session ends; never raises for anything that the peer does."""
         self._task = asyncio.current_task()
         where = f"{self.username}@{self.source_host}"
-        reason = "ended"
+        reason = "failed"
+        level = logging.INFO
+        self._registry.in_sessions += 1
         try:
-            reason = await self._pump(where)
+            reason, level = await self._pump(where)
         except asyncio.CancelledError:
             if self._killed_by is None:
                 reason = "the server stops"
@@ -81,53 +91,51 @@ class NetconfSession:
             reason = f"killed by session {self._killed_by}"
             self._connection.abort(reason)
         except ConnectionError as error:
-            reason = f"connection lost: {error}"
+            reason = self._connection.close_reason or f"connection lost: {error}"
             self._registry.dropped_sessions += 1
         finally:
             self._registry.remove(self)
             self._stores.release(self.session_id)
             self._connection.close()
-            _LOG.info("session %d (%s): %s", self.session_id, where, reason)
+            self._over.set()
+            _LOG.log(level, "session %d (%s): %s", self.session_id, where, reason)
 
-    async def _pump(self, where: str) -> str:
-        """Why it ended."""
+    async def _pump(self, where: str) -> tuple[str, int]:
+        """Why it ended, and the level at which to say so."""
         await self._flush()
         while True:
             data = await self._connection.read(READ_SIZE)
-            events = self._wire.receive_data(data) if data else self._wire.receive_eof()
-            for event in events:
-                ended = await self._handle(event, where)
-                if ended is not None:
-                    return self._connection.close_reason or ended
-            if not data:
-                return self._connection.close_reason or "the peer closed its side"
+            for event in self._wire.receive_data(data) if data else self._wire.receive_eof():
+                if isinstance(event, SessionEnded):
+                    return self._ended(event, at_end=not data)
+                await self._handle(event, where)
+                if self._closing:
+                    return "closed by the client", logging.INFO
 
-    async def _handle(self, event: Event, where: str) -> str | None:
-        """One event; the reason when the session is over."""
+    def _ended(self, event: SessionEnded, *, at_end: bool) -> tuple[str, int]:
+        if self in self._registry or at_end:
+            self._registry.dropped_sessions += 1
+        else:
+            self._registry.in_bad_hellos += 1
+        level = logging.WARNING if event.by_peer_error else logging.INFO
+        return self._connection.close_reason or event.reason, level
+
+    async def _handle(self, event: Event, where: str) -> None:
         if isinstance(event, RpcReceived):
-            return await self._rpc(event)
-        if isinstance(event, HelloReceived):
+            await self._rpc(event)
+        elif isinstance(event, HelloReceived):
             for leniency in event.leniencies:
                 self.on_leniency(leniency)
             self._connection.established()
             self._registry.add(self)
             _LOG.info("session %d (%s): open, %s", self.session_id, where, event.base.rpartition("netconf:")[2])
-            return None
-        if isinstance(event, PeerMisused):
+        elif isinstance(event, PeerMisused):
             self._count(bad=True, errors=(event.error,))
             _LOG.warning("session %d: bad message: %s", self.session_id, event.error.message)
             self._wire.send(event.reply)
             await self._flush()
-            return None
-        assert isinstance(event, SessionEnded)
-        if event.by_peer_error:
-            if self in self._registry:
-                self._registry.dropped_sessions += 1
-            else:
-                self._registry.in_bad_hellos += 1
-        return event.reason
 
-    async def _rpc(self, event: RpcReceived) -> str | None:
+    async def _rpc(self, event: RpcReceived) -> None:
         for leniency in event.leniencies:
             self.on_leniency(leniency)
         reply, errors = await self._dispatcher.reply_to(self, event)
@@ -138,7 +146,6 @@ class NetconfSession:
         if self._closing:
             self._wire.close()
         await self._flush()
-        return "closed by the client" if self._closing else None
 
     async def _flush(self) -> None:
         data = self._wire.data_to_send()
