@@ -1,88 +1,30 @@
 """XML to ``EditNode``: what a client sent, matched with the schema, each violation noted.
 
-Serves ``<edit-config>``, inline ``<config>``, rpc input and stored data alike.  Three steps: ``Decoder.decode``
-matches elements with schema nodes; ``check_document`` writes what libyang is to check the types of;
-``canonicalise`` gives each value its canonical form.  All violations are collected, none stops the walk
-(RFC 7950 section 8.3.1; INTEROP decision 5).
+Serves ``<edit-config>``, inline ``<config>``, rpc input and stored data alike.  ``Decoder.decode`` matches elements
+with schema nodes; types are then checked, and values made canonical, by what ``data.values`` gives.  All violations
+are collected, none stops the walk (RFC 7950 section 8.3.1; INTEROP decision 5).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import Protocol
+from collections.abc import Callable, Iterable, Mapping
+from typing import cast
 
 from lxml import etree
 
 from mlag_agent.errors import ErrorTag, InfoElement, RpcError
-from mlag_agent.schema.nodes import Kind, Lexical, SchemaNode, SchemaTree
-from mlag_agent.data.encode import leaf_element, open_tag
-from mlag_agent.data.lexical import canonical_text
-from mlag_agent.data.path import child_path
-from mlag_agent.data.tree import Keys
+from mlag_agent.schema.nodes import Choice, Kind, LeafType, Module, SchemaNode, SchemaTree
+from mlag_agent.schema.violations import MAX_ERRORS, more_errors
+from mlag_agent.data.edit_node import NETCONF_NS, YANG_NS, EditNode, Insert, Operation
+from mlag_agent.data.path import key_predicates
 
-__all__ = ["NETCONF_NS", "Decoder", "EditNode", "Insert", "Operation", "canonicalise", "check_document", "value_lookup"]
+__all__ = ["NETCONF_NS", "YANG_NS", "Decoder", "EditNode", "Insert", "OnLeniency", "Operation"]
 
-NETCONF_NS = "urn:ietf:params:xml:ns:netconf:base:1.0"
-YANG_NS = "urn:ietf:params:xml:ns:yang:1"
+_WHITE_SPACE = " \t\r\n"
 
-# More violations than this in one request are not listed: the reply stays readable and bounded.
-MAX_ERRORS = 100
-
-
-class Operation(StrEnum):
-    """The operation attribute and default-operation (RFC 6241 section 7.2)."""
-
-    MERGE = "merge"
-    REPLACE = "replace"
-    CREATE = "create"
-    DELETE = "delete"
-    REMOVE = "remove"
-    NONE = "none"
-
-
-@dataclass(frozen=True, slots=True)
-class Insert:
-    """Attributes of RFC 7950 sections 7.7.9 and 7.8.6; ``reference`` is the key or value they name."""
-
-    where: str
-    reference: Keys | None
-
-
-class EditNode:
-    """One node of a payload.  ``value`` is raw until ``canonicalise`` has run; ``keys`` likewise."""
-
-    __slots__ = ("children", "element", "insert", "keys", "operation", "parent", "plain", "schema", "value")
-
-    def __init__(self, schema: SchemaNode, parent: EditNode | None) -> None:
-        self.schema = schema
-        self.parent = parent
-        self.operation: Operation | None = None
-        self.value: str | None = None
-        self.keys: Keys = ()
-        self.children: list[EditNode] = []
-        self.insert: Insert | None = None
-        self.element: etree._Element | None = None  # anydata and anyxml: the element itself
-        self.plain = True  # neither operation nor insert here or below: the node can be built as it stands
-
-    @property
-    def path(self) -> str:
-        """The instance path."""
-        parent = self.parent
-        keys = self.keys
-        if self.schema.kind is Kind.LEAF_LIST and self.value is not None:
-            keys = (self.value,)
-        if parent is None:
-            return child_path("", None, self.schema, keys)
-        return child_path(parent.path, parent.schema, self.schema, keys)
-
-    @property
-    def deletes(self) -> bool:
-        """Whether the node itself is to go."""
-        return self.operation in (Operation.DELETE, Operation.REMOVE)
-
+# Text beside elements: asked of libxml2 once for a payload, in which it hardly ever is.
+_MIXED = etree.XPath("boolean(descendant-or-self::*[*]/text()[normalize-space()])")
 
 OnLeniency = Callable[[str], None]
 
@@ -100,20 +42,31 @@ class Decoder:
         self._config_only = config_only
         self._strict = strict
         self._on_leniency = on_leniency or (lambda name: None)
-        self.errors: list[RpcError] = []
+        self._found: list[RpcError] = []
+        self._count = 0
+        self._mixed = False
         # Whether libyang can check the client's own text: no attribute, leniency or violation was met.
         self.verbatim = True
 
     def decode(self, elements: Iterable[etree._Element], parent: SchemaNode) -> list[EditNode]:
         """The payload below ``parent`` (the data root, or an rpc's input); violations go to ``errors``."""
+        elements = list(elements)
+        self._mixed = any(_MIXED(element) for element in elements)
         holder = EditNode(parent, None)
         self._children(elements, holder, top=True)
         return holder.children
 
+    @property
+    def errors(self) -> list[RpcError]:
+        """The violations, the last place taken by the number of those that are not listed."""
+        unlisted = self._count - len(self._found)
+        return [*self._found, more_errors(unlisted, self._found[-1])] if unlisted else list(self._found)
+
     def _error(self, error: RpcError) -> None:
         self.verbatim = False
-        if len(self.errors) < MAX_ERRORS:
-            self.errors.append(error)
+        self._count += 1
+        if len(self._found) < MAX_ERRORS:
+            self._found.append(error)
 
     def _lenient(self, name: str) -> None:
         self.verbatim = False
@@ -122,6 +75,7 @@ class Decoder:
     def _children(self, elements: Iterable[etree._Element], parent: EditNode, *, top: bool = False) -> None:
         owner = None if top else parent
         seen: set[SchemaNode] = set()
+        chosen: dict[Choice, tuple[str, SchemaNode]] = {}
         tags = parent.schema.tags
         append = parent.children.append
         for element in elements:
@@ -134,18 +88,44 @@ class Decoder:
                 if schema is None:
                     continue
             node = EditNode(schema, owner)
-            if not self._fill(node, element):
+            if not (schema.kind is Kind.LIST and self._entry_of_leafs(node, element)) and not self._fill(node, element):
                 continue
             if schema.kind is not Kind.LIST and schema.kind is not Kind.LEAF_LIST:
                 if schema in seen:
                     self._bad_element(node.path, schema.name, f"{schema.name} occurs twice in {_where(parent, top)}")
                     continue
                 seen.add(schema)
-            if schema.cases:
-                self._check_cases(node, parent, top)
+            if schema.cases and not node.deletes and not self._fits(node, chosen, parent, top):
+                continue
             append(node)
             if not node.plain:
                 parent.plain = False
+
+    def _entry_of_leafs(self, node: EditNode, element: etree._Element) -> bool:
+        """The quick way for the entries that bulk loads are made of: leafs without attributes.
+
+        False, with nothing done, for every other entry; the general way then finds what is wrong, if anything is.
+        """
+        if self._mixed or element.attrib:
+            return False
+        schema = node.schema
+        tags = schema.tags
+        config_only = self._config_only
+        leafs: dict[SchemaNode, str] = {}
+        for child in element:
+            leaf = tags.get(cast(str, child.tag))
+            if leaf is None or not leaf.simple or leaf in leafs or len(child) or child.attrib:
+                return False
+            if config_only and not leaf.config:
+                return False
+            value = child.text or ""
+            leafs[leaf] = value if leaf.keeps_space and leaf.opening else self._value(leaf, child, value)
+        try:
+            node.keys = tuple([leafs[key] for key in schema.key_nodes])
+        except KeyError:
+            return False
+        node.leafs = leafs
+        return True
 
     def _match(self, element: etree._Element, parent: EditNode, top: bool) -> SchemaNode | None:
         name = etree.QName(element)
@@ -217,12 +197,9 @@ class Decoder:
             if len(element):
                 self._bad_element(node.path, schema.name, f"{schema.path} is a {_word(schema)} and holds no elements")
                 return False
-            node.value = self._value(schema, element)
+            node.value = self._value(schema, element, element.text or "")
             return True
-        text = element.text
-        if (text and not text.isspace()) or any(
-            (tail := child.tail) is not None and not tail.isspace() for child in element if child.tail
-        ):
+        if self._mixed and _has_text(element):
             self._bad_element(node.path, schema.name, f"{schema.path} is a {_word(schema)} and holds no text")
             return False
         self._children(element, node)
@@ -241,30 +218,42 @@ class Decoder:
             keys.append((found.text or "").strip())
         node.keys = tuple(keys)
 
-    def _value(self, schema: SchemaNode, element: etree._Element) -> str:
-        value = element.text or ""
-        assert schema.type is not None
-        if schema.type.prefixed:
-            return self._module_names(value.strip(), element, schema)
-        if schema.type.base not in ("string", "leafref", "union"):
-            value = value.strip()
-        return value
+    def _value(self, schema: SchemaNode, element: etree._Element, value: str) -> str:
+        """The value without white space around it where none can belong to it, prefixes as module names."""
+        if not schema.keeps_space:
+            stripped = value.strip(_WHITE_SPACE)
+            if stripped != value and not self._strict:
+                # Of the types, libyang itself allows this for numbers and bits alone.
+                self._lenient("white-space-around-value")
+                value = stripped
+        return value if schema.opening else self._module_names(value, element, schema)
 
     def _module_names(self, value: str, element: etree._Element, schema: SchemaNode) -> str:
         """Prefixes of a value, bound by the element's namespaces, written as module names."""
+        kind = schema.type
+        assert kind is not None
+        if ":" not in value:
+            return self._unprefixed(value, element, schema) if kind.base == "identityref" and value else value
+        scope = element.nsmap
 
         def resolve(match: re.Match[str]) -> str:
-            namespace = element.nsmap.get(match[1])
-            module = self._tree.module_of_namespace(namespace) if namespace else None
+            if match["prefix"] is None:
+                return match[0]
+            module = self._tree.module_of_namespace(scope.get(match["prefix"]) or "")
             return f"{module.name}:" if module is not None else match[0]
 
-        if ":" in value:
-            return re.sub(r"([A-Za-z_][\w.-]*):(?=[A-Za-z_*])", resolve, value)
-        if schema.type is not None and schema.type.lexical is Lexical.IDENTITY and value:
-            # Without a prefix the identity is of the default namespace (RFC 7950 section 9.10.3).
-            module = self._tree.module_of_namespace(element.nsmap.get(None) or "")
-            return f"{module.name}:{value}" if module is not None else value
-        return value
+        named = _PREFIX.sub(resolve, value)
+        return named if kind.base != "union" or _takes(kind, named) else value
+
+    def _unprefixed(self, value: str, element: etree._Element, schema: SchemaNode) -> str:
+        """Without a prefix the identity is of the default namespace (RFC 7950 section 9.10.3)."""
+        namespace = element.nsmap.get(None)
+        if namespace in (None, NETCONF_NS) and not self._strict:
+            module: Module | None = schema.module
+            self._lenient("identity-without-namespace")
+        else:
+            module = self._tree.module_of_namespace(namespace or "")
+        return f"{module.name}:{value}" if module is not None else value
 
     def _keys(self, node: EditNode) -> bool:
         """Key values of a list entry; ``missing-element`` for each that is not there (RFC 7950 section 8.3.1)."""
@@ -332,32 +321,30 @@ class Decoder:
             self._bad_attribute(node, ErrorTag.MISSING_ATTRIBUTE, name, f'insert="{where}" needs the attribute {name}')
             return False
         if name == "value":
-            node.insert = Insert(where, (text,))
+            node.insert = Insert(where, (self._value(schema, element, text),))
             return True
-        predicates = dict(re.findall(r"\[\s*(?:[\w.-]+:)?([\w.-]+)\s*=\s*(?:'([^']*)'|\"[^\"]*\")\s*\]", text))
-        doubles = dict(re.findall(r"\[\s*(?:[\w.-]+:)?([\w.-]+)\s*=\s*\"([^\"]*)\"\s*\]", text))
-        values = {**predicates, **doubles}
-        if set(values) != set(schema.keys):
+        values = key_predicates(text)
+        if values is None or set(values) != set(schema.keys):
             words = f"key={text!r} must give a predicate for each of {', '.join(schema.keys)}"
             self._bad_attribute(node, ErrorTag.BAD_ATTRIBUTE, "key", words)
             return False
-        node.insert = Insert(where, tuple(values[key] for key in schema.keys))
+        node.insert = Insert(where, tuple(self._value(key, element, values[key.name]) for key in schema.key_nodes))
         return True
 
-    def _check_cases(self, node: EditNode, parent: EditNode, top: bool) -> None:
-        """Data of two cases of one choice in one payload (RFC 7950 section 8.3.1: bad-element)."""
-        if not node.schema.cases or node.deletes:
-            return
-        mine = {case.choice: case.name for case in node.schema.cases}
-        for other in parent.children:
-            for case in other.schema.cases:
-                if not other.deletes and mine.get(case.choice, case.name) != case.name:
-                    words = (
-                        f"{node.schema.name} and {other.schema.name} are of different cases of the choice"
-                        f" {case.choice.name}; only one of them can be there"
-                    )
-                    self._bad_element(_path(parent, top) or "/", node.schema.name, words)
-                    return
+    def _fits(
+        self, node: EditNode, chosen: dict[Choice, tuple[str, SchemaNode]], parent: EditNode, top: bool
+    ) -> bool:
+        """Whether no other case of its choices is in the payload (RFC 7950 section 8.3.1: bad-element)."""
+        for case in node.schema.cases:
+            name, other = chosen.setdefault(case.choice, (case.name, node.schema))
+            if name != case.name:
+                words = (
+                    f"{node.schema.name} and {other.name} are of different cases of the choice"
+                    f" {case.choice.name}; only one of them can be there"
+                )
+                self._bad_element(_path(parent, top) or "/", node.schema.name, words)
+                return False
+        return True
 
     def _bad_element(self, path: str, name: str, words: str) -> None:
         self._error(RpcError(ErrorTag.BAD_ELEMENT, words, path=path, info=(InfoElement("bad-element", name),)))
@@ -382,116 +369,18 @@ def _where(parent: EditNode, top: bool) -> str:
     return "the datastore" if parent.schema.kind is Kind.ROOT else parent.schema.path
 
 
-def self_contained(element: etree._Element) -> bytes:
-    """The element in exclusive canonical form: every namespace it uses is declared on it."""
-    text = etree.tostring(element, method="c14n", exclusive=True, with_comments=False, with_tail=False)
-    assert isinstance(text, bytes)
-    return text
+def _has_text(element: etree._Element) -> bool:
+    texts = (element.text, *(child.tail for child in element))
+    return any(text and not text.isspace() for text in texts)
 
 
-# --- types --------------------------------------------------------------------------------------------------
+_PREFIX = re.compile(r"'[^']*'|\"[^\"]*\"|(?P<prefix>[A-Za-z_][\w.-]*):(?=[A-Za-z_*])")
 
 
-def check_document(nodes: Sequence[EditNode], namespaces: Mapping[str, str]) -> str:
-    """The payload as libyang is to check it: without operations, without leafs that go, without any-data."""
-    out: list[str] = []
-    for node in nodes:
-        _check(node, namespaces, out)
-    return "".join(out)
-
-
-def _check(node: EditNode, namespaces: Mapping[str, str], out: list[str]) -> None:
-    schema = node.schema
-    if node.value is not None:
-        if not (node.deletes and schema.kind is Kind.LEAF):
-            out.append(leaf_element(schema, node.value, namespaces))
-        return
-    if schema.kind is Kind.ANY:
-        out.append(f"<{open_tag(schema)}/>")  # that it is there may matter (a mandatory choice), what it holds not
-        return
-    out.append(f"<{open_tag(schema)}>")
-    for child in node.children:
-        _check(child, namespaces, out)
-    out.append(f"</{schema.name}>")
-
-
-class Canonical(Protocol):
-    """What ``canonicalise`` asks of ``schema.engine``."""
-
-    def canonical(self, node: SchemaNode, value: str, path: str, /) -> str: ...
-
-
-def canonicalise(
-    nodes: Iterable[EditNode], engine: Canonical, transforms: Mapping[SchemaNode, Callable[[str], str]]
-) -> None:
-    """Values and keys into canonical form, in place; ``transforms`` then seal secrets.
-
-    Only for a payload that ``SchemaEngine.check_payload`` has let pass.
-    """
-    for node in nodes:
-        schema = node.schema
-        if node.value is not None:
-            if node.deletes and schema.kind is Kind.LEAF:
-                continue
-            node.value = _canonical_value(schema, node.value, node, engine)
-            transform = transforms.get(schema) if transforms else None
-            if transform is not None:
-                node.value = transform(node.value)
-            if node.insert is not None and node.insert.reference is not None:
-                reference = _canonical_value(schema, node.insert.reference[0], node, engine)
-                node.insert = Insert(node.insert.where, (reference,))
-            continue
-        if node.children:
-            canonicalise(node.children, engine, transforms)
-        if schema.kind is Kind.LIST:
-            present = {child.schema: child.value or "" for child in node.children}
-            node.keys = tuple(present[key] for key in schema.key_nodes)
-            if node.insert is not None and node.insert.reference is not None:
-                pairs = zip(schema.key_nodes, node.insert.reference, strict=True)
-                reference_keys = tuple(_canonical_value(key, value, node, engine) for key, value in pairs)
-                node.insert = Insert(node.insert.where, reference_keys)
-
-
-def _canonical_value(schema: SchemaNode, value: str, node: EditNode, engine: Canonical) -> str:
-    assert schema.type is not None
-    found = canonical_text(schema.type, value)
-    if found is not None:
-        return found
-    path = node.path if node.schema is schema else f"{node.path}/{schema.name}"
-    return engine.canonical(schema, value, path)
-
-
-def value_lookup(nodes: Sequence[EditNode]) -> Callable[[str], tuple[SchemaNode, str | None, str] | None]:
-    """Instance path to node, raw value and full path, for the messages of ``check_payload``.
-
-    libyang cannot name the ancestors of a node whose list entry has a bad key; such a path is matched by the
-    names at its end.  The index is made on first use: most payloads are right.
-    """
-    index: dict[str, EditNode] = {}
-    names: dict[str, EditNode] = {}
-
-    def fill(some: Iterable[EditNode]) -> None:
-        for node in some:
-            path = node.path
-            index.setdefault(path, node)
-            names.setdefault(_bare(path), node)
-            fill(node.children)
-
-    def lookup(path: str) -> tuple[SchemaNode, str | None, str] | None:
-        if not index:
-            fill(nodes)
-        node = index.get(path)
-        if node is None:
-            bare = _bare(path)
-            node = names.get(bare) or next((n for name, n in names.items() if name.endswith(bare)), None)
-        return None if node is None else (node.schema, node.value, node.path)
-
-    return lookup
-
-
-_NOT_A_NAME = re.compile(r"\[[^\[\]]*(?:'[^']*'|\"[^\"]*\")?\]|(?<=/)[\w.-]+:")
-
-
-def _bare(path: str) -> str:
-    """The path's names alone: no predicates, no module names."""
-    return _NOT_A_NAME.sub("", path)
+def _takes(union: LeafType, value: str) -> bool:
+    """Whether a member with module names in its values would take this one; else it is a string as it stands."""
+    return any(
+        _takes(member, value) or value in member.identities
+        or (member.base == "instance-identifier" and value.startswith("/"))
+        for member in union.members
+    )

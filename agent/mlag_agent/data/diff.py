@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from mlag_agent.schema.nodes import Kind, SchemaNode
-from mlag_agent.data.decode import NETCONF_NS, YANG_NS
-from mlag_agent.data.encode import Encoder, leaf_element, open_tag
-from mlag_agent.data.path import child_path, quoted
+from mlag_agent.data.edit_node import NETCONF_NS, YANG_NS
+from mlag_agent.data.encode import Encoder, leaf_element
+from mlag_agent.data.path import child_path, quotable, quoted
 from mlag_agent.data.tree import Container, Keys, LeafList, ListNode, Node, same
 
 __all__ = ["Change", "ChangeKind", "changes", "edit_document"]
@@ -66,7 +66,11 @@ def _list(
     node: SchemaNode, was: ListNode | None, now: ListNode | None, path: str, parent: SchemaNode
 ) -> Iterator[Change]:
     if node.user_ordered and was is not None and now is not None:
-        if [entry.keys for entry in was] != [entry.keys for entry in now]:
+        if not node.keys and not same(was, now):
+            # State: entries without keys cannot be told apart.
+            yield Change(ChangeKind.REPLACE, child_path(path, parent, node), node, was, now)
+            return
+        if not _same_order(was, now):
             yield Change(ChangeKind.REPLACE, child_path(path, parent, node), node, was, now)
             return
     for keys, before, after in _pairs(was, now):
@@ -76,6 +80,16 @@ def _list(
             yield Change(kind, here, node, before, after)
         else:
             yield from _container(before, after, here)
+
+
+def _same_order(was: ListNode, now: ListNode) -> bool:
+    """Whether two user-ordered lists have the same keys in the same places; shared chunks are not looked at."""
+    if len(was) != len(now):
+        return False
+    if len(was.chunks) == len(now.chunks):
+        pairs = zip(was.chunks, now.chunks, strict=True)
+        return all(one is other or one.order is other.order or one.order == other.order for one, other in pairs)
+    return [entry.keys for entry in was] == [entry.keys for entry in now]
 
 
 def _pairs(was: ListNode | None, now: ListNode | None) -> Iterator[tuple[Keys, Container | None, Container | None]]:
@@ -125,12 +139,12 @@ class _Writer:
             elif isinstance(was, Container) and isinstance(now, Container):
                 self._merged(was, now, out)
             elif now is None:
-                out.append(f"<{open_tag(node)}{_operation('remove')}/>".encode())
+                out.append(f"<{node.head}{_operation('remove')}/>".encode())
             else:
                 self._encoder.node(node, now, out)
 
     def _merged(self, was: Container, now: Container, out: list[bytes]) -> None:
-        out.append(f"<{open_tag(now.schema)}>".encode())
+        out.append(f"<{now.schema.head}>".encode())
         for key, value in zip(now.schema.key_nodes, now.keys, strict=True):
             out.append(leaf_element(key, value, self._namespaces).encode())
         self.children(was, now, out)
@@ -138,7 +152,7 @@ class _Writer:
 
     def _removed(self, node: SchemaNode, keys: Keys, out: list[bytes]) -> None:
         body = "".join(leaf_element(k, v, self._namespaces) for k, v in zip(node.key_nodes, keys, strict=True))
-        out.append(f"<{open_tag(node)}{_operation('remove')}>{body}</{node.name}>".encode())
+        out.append(f"<{node.head}{_operation('remove')}>{body}</{node.name}>".encode())
 
     def _list(self, node: SchemaNode, was: Node | None, now: Node | None, out: list[bytes]) -> None:
         before = was if isinstance(was, ListNode) else None
@@ -155,34 +169,63 @@ class _Writer:
                 self._merged(one, other, out)
 
     def _ordered(self, node: SchemaNode, was: ListNode | None, now: ListNode, out: list[bytes]) -> None:
-        """A user-ordered list is written whole: each entry put after the one before it."""
-        kept = {entry.keys for entry in now}
-        for entry in was or ():
-            if entry.keys not in kept:
-                self._removed(node, entry.keys, out)
-        previous: Keys | None = None
-        for entry in now:
+        """A user-ordered list: of what has another order, all that lies between the first and the last difference."""
+        if was is not None and _same_order(was, now):
+            for _, one, other in _pairs(was, now):
+                assert one is not None
+                assert other is not None
+                self._merged(one, other, out)
+            return
+        before = {entry.keys: entry for entry in was or ()}
+        after = {entry.keys: entry for entry in now}
+        for keys in before:
+            if keys not in after:
+                self._removed(node, keys, out)
+        kept = [keys for keys in before if keys in after]
+        order = list(after)
+        start, end = _middle(kept, order)
+        if start and not quotable(order[start - 1]):
+            start = 0  # no predicate can name that entry
+        for at in (*range(start), *range(end, len(order))):
+            one, other = before[order[at]], after[order[at]]
+            if not same(one, other):
+                self._merged(one, other, out)
+        # From the last to the first, each put right after the entry that stands before all of them: no entry refers
+        # to another one of those that move.
+        for keys in reversed(order[start:end]):
             whole: list[bytes] = []
-            self._encoder.container(entry, whole)
-            attributes = _operation("replace") + _insert(node, previous)
-            head = open_tag(node).encode()
+            self._encoder.container(after[keys], whole)
+            attributes = _operation("replace") + _insert(node, order[start - 1] if start else None)
+            head = node.head.encode()
             text = b"".join(whole)
             out.append(b"<" + head + attributes.encode() + text[1 + len(head) :])
-            previous = entry.keys
 
     def _leaf_list(self, node: SchemaNode, was: Node | None, now: Node | None, out: list[bytes]) -> None:
         before = was.values if isinstance(was, LeafList) else ()
         after = now.values if isinstance(now, LeafList) else ()
+        kept = set(after)
         for value in before:
-            if value not in after:
+            if value not in kept:
                 out.append(leaf_element(node, value, self._namespaces, _operation("remove")).encode())
-        previous: Keys | None = None
-        for value in after:
-            if node.user_ordered:
-                out.append(leaf_element(node, value, self._namespaces, _insert(node, previous)).encode())
-            elif value not in before:
-                out.append(leaf_element(node, value, self._namespaces).encode())
-            previous = (value,)
+        if not node.user_ordered:
+            known = set(before)
+            out.extend(leaf_element(node, v, self._namespaces).encode() for v in after if v not in known)
+            return
+        start, end = _middle([value for value in before if value in kept], after)
+        attributes = _insert(node, (after[start - 1],) if start else None)
+        for value in reversed(after[start:end]):
+            out.append(leaf_element(node, value, self._namespaces, attributes).encode())
+
+
+def _middle(was: Sequence[object], now: Sequence[object]) -> tuple[int, int]:
+    """Where two orders stop being alike from the front, and from the back: a range of ``now``."""
+    start = 0
+    while start < len(was) and start < len(now) and was[start] == now[start]:
+        start += 1
+    back = 0
+    while back < len(was) - start and back < len(now) - start and was[-1 - back] == now[-1 - back]:
+        back += 1
+    return start, len(now) - back
 
 
 def _operation(name: str) -> str:

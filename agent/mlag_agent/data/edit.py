@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from mlag_agent.errors import ErrorTag, ErrorType, InfoElement, RpcError
+from mlag_agent.errors import ErrorTag, InfoElement, RpcError
 from mlag_agent.schema.nodes import Kind, SchemaNode
-from mlag_agent.data.decode import EditNode, Operation, self_contained
+from mlag_agent.schema.violations import MAX_ERRORS, more_errors
+from mlag_agent.data.anydata import stored_form
+from mlag_agent.data.edit_node import EditNode, Operation
 from mlag_agent.data.tree import AnyData, Container, Keys, LeafList, ListNode, Node
 
 __all__ = ["Editor"]
@@ -23,7 +25,19 @@ class Editor:
     """Applies payloads to a root; ``errors`` holds the violations."""
 
     def __init__(self) -> None:
-        self.errors: list[RpcError] = []
+        self._found: list[RpcError] = []
+        self._count = 0
+
+    @property
+    def errors(self) -> list[RpcError]:
+        """The violations, the last place taken by the number of those that are not listed."""
+        unlisted = self._count - len(self._found)
+        return [*self._found, more_errors(unlisted, self._found[-1])] if unlisted else list(self._found)
+
+    def _error(self, error: RpcError) -> None:
+        self._count += 1
+        if len(self._found) < MAX_ERRORS:
+            self._found.append(error)
 
     def apply(self, root: Container, nodes: Sequence[EditNode], default: Operation = Operation.MERGE) -> Container:
         """``root`` with the payload applied; with ``default`` replace the payload replaces everything."""
@@ -79,11 +93,14 @@ class Editor:
         """A leaf, anydata or anyxml."""
         operation = node.operation or inherited
         if operation is Operation.NONE:
+            if was is None:
+                self._missing(node)
             return was
-        if node.deletes or operation in (Operation.DELETE, Operation.REMOVE):
+        if operation in (Operation.DELETE, Operation.REMOVE):
             return self._gone(node, was, operation)
         if operation is Operation.CREATE and was is not None:
-            return self._exists(node, was)
+            self._exists(node)
+            return was
         value: Node = _any_data(node) if node.element is not None else (node.value or "")
         return was if was == value else value
 
@@ -91,12 +108,16 @@ class Editor:
         """A container or list entry."""
         schema = node.schema
         operation = node.operation or inherited
-        if was is None and node.plain and operation not in _NOT_BUILDING:
-            return _build(node, self)
+        if node.plain and operation not in _NOT_BUILDING and (was is None or node.leafs is not None):
+            if was is None:
+                return _build(node, self)
+            if operation is Operation.MERGE:
+                return _merge_leafs(was, node.leafs or {})
         if operation in (Operation.DELETE, Operation.REMOVE):
-            return self._gone(node, was, operation)  # type: ignore[return-value]  # None or ``was``
+            return self._gone(node, was, operation)
         if operation is Operation.CREATE and was is not None:
-            return self._exists(node, was)  # type: ignore[return-value]
+            self._exists(node)
+            return was
         if operation is Operation.NONE and was is None and (schema.presence or schema.kind is Kind.LIST):
             if not _only_removes(node):
                 self._missing(node)
@@ -104,94 +125,92 @@ class Editor:
         old = None if operation in (Operation.REPLACE, Operation.CREATE) else was
         # Below a created or replaced node nothing exists: merging into nothing is creating.
         below = Operation.MERGE if operation in (Operation.REPLACE, Operation.CREATE) else operation
-        found = len(self.errors)
         children = self._children(schema, old, node.children, below)
-        if schema.kind is Kind.LIST and len(children) < len(schema.key_nodes):
-            children = self._with_keys(node, children)
         if was is not None and children is was._children:  # noqa: SLF001
             return was
         if not children and not schema.presence and schema.kind is Kind.CONTAINER:
-            return None if len(self.errors) == found else was
-        return Container(schema, children)
-
-    @staticmethod
-    def _with_keys(node: EditNode, children: Mapping[SchemaNode, Node]) -> Mapping[SchemaNode, Node]:
-        """Keys of an entry whose payload nodes carried ``none``: the entry is there all the same."""
-        keys: dict[SchemaNode, Node] = dict(zip(node.schema.key_nodes, node.keys, strict=True))
-        return keys | dict(children)
+            return None
+        made = Container(schema, children)
+        # What is replaced by its like stays the node that it was: no change for a diff to find.
+        return was if operation is Operation.REPLACE and was == made else made
 
     # --- lists ------------------------------------------------------------------------------------------
 
     def _list(
-        self, schema: SchemaNode, was: ListNode | None, group: Iterable[EditNode], inherited: Operation
+        self, schema: SchemaNode, was: ListNode | None, group: Sequence[EditNode], inherited: Operation
     ) -> ListNode | None:
         changes: dict[Keys, Container | None] = {}
+        seen: set[Keys] = set()
         for node in group:
-            if node.keys in changes:
+            keys = node.keys
+            if keys in seen:
                 self._twice(node)
                 continue
-            entry = was.get(node.keys) if was is not None else None
-            changes[node.keys] = self._entry(node, entry, inherited)
-        real = {
-            keys: now
-            for keys, now in changes.items()
-            if now is not (was.get(keys) if was is not None else None)
-        }
-        if not real:
+            seen.add(keys)
+            before = was.get(keys) if was is not None else None
+            after = self._entry(node, before, inherited)
+            if after is not before:
+                changes[keys] = after
+        if not changes:
             return was
-        if was is None:
-            made = [entry for entry in real.values() if entry is not None]
-            return ListNode.of(schema, made) if made else None
-        return was.updated(real)
+        if was is not None:
+            return was.updated(changes)
+        # Nothing was there, so nothing can have been taken out.
+        return ListNode.keyed(schema, {keys: entry for keys, entry in changes.items() if entry is not None})
 
     def _entry(self, node: EditNode, was: Container | None, inherited: Operation) -> Container | None:
-        key_operations = {child.operation for child in node.children if child.schema in node.schema.key_nodes}
-        if key_operations - {None}:
-            self.errors.append(
-                RpcError(
-                    ErrorTag.BAD_ATTRIBUTE,
-                    f"{node.schema.path}: a key leaf takes no operation; give it to the entry",
-                    path=node.path,
-                    type=ErrorType.APPLICATION,
-                    info=(InfoElement("bad-attribute", "operation"), InfoElement("bad-element", node.schema.keys[0])),
-                )
-            )
+        if not node.plain and any(child.deletes for child in node.children if child.schema in node.schema.key_nodes):
+            words = f"{node.schema.path}: a key cannot be deleted on its own; give the operation to the entry"
+            info = (InfoElement("bad-attribute", "operation"), InfoElement("bad-element", node.schema.keys[0]))
+            self._error(RpcError(ErrorTag.BAD_ATTRIBUTE, words, path=node.path, info=info))
             return was
         return self._container(node, was, inherited)
 
     def _ordered_list(
-        self, schema: SchemaNode, was: ListNode | None, group: Iterable[EditNode], inherited: Operation
+        self, schema: SchemaNode, was: ListNode | None, group: Sequence[EditNode], inherited: Operation
     ) -> ListNode | None:
-        rows: dict[Keys, Container] = {entry.keys: entry for entry in was} if was is not None else {}
-        order = list(rows)
+        order = _Order([]) if was is None else None
+        changed: dict[Keys, Container] = {}
         touched: set[Keys] = set()
-        changed = False
         for node in group:
-            if node.keys in touched:
+            keys = node.keys
+            if keys in touched:
                 self._twice(node)
                 continue
-            touched.add(node.keys)
-            entry = rows.get(node.keys)
-            now = self._entry(node, entry, inherited)
-            if now is None:
-                if entry is not None:
-                    del rows[node.keys]
-                    order.remove(node.keys)
-                    changed = True
+            touched.add(keys)
+            before = was.get(keys) if was is not None else None
+            after = self._entry(node, before, inherited)
+            if after is before and node.insert is None:
                 continue
-            moved = self._place(node, node.keys, order)
-            changed = changed or moved or now is not entry
-            rows[node.keys] = now
-        if not changed:
-            return was
-        return ListNode.of(schema, [rows[keys] for keys in order if keys in rows]) if rows else None
+            if order is None and (after is None or before is None or node.insert is not None):
+                # The order itself changes, which takes a look at all of it.
+                order = _Order([entry.keys for entry in was or ()])
+            if after is None:
+                assert order is not None
+                order.remove(keys)
+                continue
+            if after is not before:
+                changed[keys] = after
+            if order is not None:
+                self._place(node, keys, order)
+        return self._reordered(schema, was, order, changed)
+
+    @staticmethod
+    def _reordered(
+        schema: SchemaNode, was: ListNode | None, order: _Order | None, changed: Mapping[Keys, Container]
+    ) -> ListNode | None:
+        if order is None:
+            return was.replaced(changed) if was is not None and changed else was
+        if not order.moved and was is not None:
+            return was.replaced(changed) if changed else was
+        rows = {entry.keys: entry for entry in was or ()} | dict(changed)
+        kept = {keys: rows[keys] for keys in order.values if keys in rows}
+        return ListNode.keyed(schema, kept) if kept else None
 
     def _leaf_list(
-        self, schema: SchemaNode, was: LeafList | None, group: Iterable[EditNode], inherited: Operation
+        self, schema: SchemaNode, was: LeafList | None, group: Sequence[EditNode], inherited: Operation
     ) -> LeafList | None:
-        values: dict[Keys, None] = {(value,): None for value in was.values} if was is not None else {}
-        order = list(values)
-        changed = False
+        order = _Order([(value,) for value in was.values] if was is not None else [])
         touched: set[Keys] = set()
         for node in group:
             key: Keys = (node.value or "",)
@@ -200,55 +219,41 @@ class Editor:
                 continue
             touched.add(key)
             operation = node.operation or inherited
-            present = key in values
+            present = key in order
             if operation in (Operation.DELETE, Operation.REMOVE):
                 if present:
-                    del values[key]
                     order.remove(key)
-                    changed = True
                 elif operation is Operation.DELETE:
                     self._missing(node)
             elif operation is Operation.CREATE and present:
-                self._exists(node, was)
+                self._exists(node)
             elif operation is not Operation.NONE:
-                values[key] = None
-                moved = self._place(node, key, order)
-                changed = changed or moved or not present
-        if not changed:
+                self._place(node, key, order)
+            elif not present:
+                self._missing(node)
+        if not order.moved:
             return was
-        kept = [key[0] for key in order if key in values]
-        return LeafList(schema, kept) if kept else None
+        return LeafList(schema, [key[0] for key in order.values]) if order.values else None
 
-    def _place(self, node: EditNode, key: Keys, order: list[Keys]) -> bool:
-        """Put a user-ordered entry where ``insert`` says; True when the order changed."""
-        before = list(order)
+    def _place(self, node: EditNode, key: Keys, order: _Order) -> None:
+        """Put a user-ordered entry where ``insert`` says (RFC 7950 sections 7.7.9 and 7.8.6)."""
         insert = node.insert
         if insert is None:
-            if key not in order:
-                order.append(key)
-            return order != before
+            order.add(key)
+            return
         if insert.reference is not None and (insert.reference not in order or insert.reference == key):
             shown = ", ".join(insert.reference)
-            self.errors.append(
-                RpcError(
-                    ErrorTag.BAD_ATTRIBUTE,
-                    f'{node.schema.path}: insert="{insert.where}" names {shown!r}, which is not there',
-                    app_tag="missing-instance",
-                    path=node.path,
-                    info=(
-                        InfoElement("bad-attribute", "key" if node.schema.kind is Kind.LIST else "value"),
-                        InfoElement("bad-element", node.schema.name),
-                    ),
-                )
+            words = f'{node.schema.path}: insert="{insert.where}" names {shown!r}, which is not there'
+            info = (
+                InfoElement("bad-attribute", "key" if node.schema.kind is Kind.LIST else "value"),
+                InfoElement("bad-element", node.schema.name),
             )
-            return False
-        if key in order:
-            order.remove(key)
-        if insert.reference is None:
-            order.insert(0 if insert.where == "first" else len(order), key)
-        else:
-            order.insert(order.index(insert.reference) + (insert.where == "after"), key)
-        return order != before
+            # RFC 7950 section 15.7
+            self._error(
+                RpcError(ErrorTag.BAD_ATTRIBUTE, words, app_tag="missing-instance", path=node.path, info=info)
+            )
+            return
+        order.insert(key, insert.where, insert.reference)
 
     # --- violations -------------------------------------------------------------------------------------
 
@@ -256,44 +261,91 @@ class Editor:
         if was is None and operation is Operation.DELETE:
             self._missing(node)
 
-    def _exists(self, node: EditNode, was: Node | None) -> Node | None:
+    def _exists(self, node: EditNode) -> None:
         words = f"{node.path} exists already and cannot be created"
-        self.errors.append(RpcError(ErrorTag.DATA_EXISTS, words, path=node.path))
-        return was
+        self._error(RpcError(ErrorTag.DATA_EXISTS, words, path=node.path))
 
     def _missing(self, node: EditNode) -> None:
         words = f"{node.path} does not exist"
-        self.errors.append(RpcError(ErrorTag.DATA_MISSING, words, path=node.path))
+        self._error(RpcError(ErrorTag.DATA_MISSING, words, path=node.path))
 
     def _twice(self, node: EditNode) -> None:
         words = f"{node.path} occurs twice in the request"
         info = (InfoElement("bad-element", node.schema.name),)
-        self.errors.append(RpcError(ErrorTag.BAD_ELEMENT, words, path=node.path, info=info))
+        self._error(RpcError(ErrorTag.BAD_ELEMENT, words, path=node.path, info=info))
+
+
+class _Order:
+    """The order of a user-ordered list or leaf-list while it is edited; ``moved`` says whether it has changed."""
+
+    __slots__ = ("_present", "moved", "values")
+
+    def __init__(self, values: list[Keys]) -> None:
+        self.values = values
+        self._present = set(values)
+        self.moved = False
+
+    def __contains__(self, key: Keys) -> bool:
+        return key in self._present
+
+    def add(self, key: Keys) -> None:
+        """At the end, unless it is somewhere already."""
+        if key not in self._present:
+            self._present.add(key)
+            self.values.append(key)
+            self.moved = True
+
+    def remove(self, key: Keys) -> None:
+        """Take it out."""
+        self._present.remove(key)
+        self.values.remove(key)
+        self.moved = True
+
+    def insert(self, key: Keys, where: str, reference: Keys | None) -> None:
+        """Put it in, or elsewhere."""
+        before = -1
+        if key in self._present:
+            before = self.values.index(key)
+            del self.values[before]
+        if reference is None:
+            at = 0 if where == "first" else len(self.values)
+        else:
+            at = self.values.index(reference) + (where == "after")
+        self.values.insert(at, key)
+        self._present.add(key)
+        self.moved = self.moved or at != before
 
 
 def _build(node: EditNode, editor: Editor) -> Container | None:
     """A container or entry that did not exist, from a payload without operations: the way of bulk loads."""
     schema = node.schema
-    children: dict[SchemaNode, Node] = {}
+    if node.leafs is not None:
+        return Container(schema, _in_order(node.leafs))
+    children = editor._children(schema, None, node.children, Operation.MERGE)  # noqa: SLF001  # one module
+    return Container(schema, children) if children or schema.presence or schema.kind is Kind.LIST else None
+
+
+def _in_order(children: dict[SchemaNode, Node] | dict[SchemaNode, str]) -> Mapping[SchemaNode, Node]:
+    """Children in schema order, which is how they mostly come."""
     last = -1
-    ordered = True
-    for child in node.children:
-        kind = child.schema.kind
-        if kind is not Kind.LEAF:
-            # Rare in entries that come by the thousand: the general way does for the rest.
-            built = editor._children(schema, None, node.children, Operation.MERGE)  # noqa: SLF001  # one module
-            return Container(schema, built) if built or schema.presence or schema.kind is Kind.LIST else None
-        children[child.schema] = child.value or ""
-        ordered = ordered and child.schema.position > last
-        last = child.schema.position
-    if not ordered:
-        children = dict(sorted(children.items(), key=lambda item: item[0].position))
-    return Container(schema, children) if children or schema.presence else None
+    for child in children:
+        if child.position < last:
+            return dict(sorted(children.items(), key=lambda item: item[0].position))
+        last = child.position
+    return children  # type: ignore[return-value]  # a leaf is a Node
+
+
+def _merge_leafs(was: Container, leafs: Mapping[SchemaNode, str]) -> Container:
+    """An entry that exists with leafs, none of which stands in a choice, merged into it."""
+    before = was._children  # noqa: SLF001
+    if all(before.get(leaf) == value for leaf, value in leafs.items()):
+        return was
+    return Container(was.schema, _in_order({**before, **leafs}))
 
 
 def _any_data(node: EditNode) -> AnyData:
     assert node.element is not None
-    return AnyData(node.schema, self_contained(node.element))
+    return AnyData(node.schema, stored_form(node.element, node.schema))
 
 
 def _only_removes(node: EditNode) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from mlag_agent.schema.nodes import Kind, SchemaNode
+from mlag_agent.schema.nodes import SchemaNode
 from mlag_agent.data.tree import AnyData, Chunk, Container, LeafList, ListNode, Node
 
 __all__ = ["encode", "encode_children", "escape", "leaf_element", "prefix_declarations"]
@@ -17,10 +17,6 @@ __all__ = ["encode", "encode_children", "escape", "leaf_element", "prefix_declar
 _SPECIAL = re.compile(r"[&<>\r]")
 _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"}
 _MODULE_PREFIX = re.compile(r"([A-Za-z_][\w.-]*):(?=[A-Za-z_*])")
-
-
-# What stands directly below these stands in a NETCONF element, whose namespace is never that of a module.
-_OUTERMOST = (Kind.ROOT, Kind.INPUT, Kind.OUTPUT)
 
 
 def escape(text: str) -> str:
@@ -34,20 +30,16 @@ def prefix_declarations(value: str, namespaces: Mapping[str, str]) -> str:
     return "".join(f' xmlns:{name}="{namespaces[name]}"' for name in names)
 
 
-def open_tag(node: SchemaNode) -> str:
-    """Name and default namespace of an element, the latter only where it differs from the parent's."""
-    parent = node.parent
-    if parent is not None and parent.kind not in _OUTERMOST and parent.module is node.module:
-        return node.name
-    return f'{node.name} xmlns="{node.module.namespace}"'
-
-
 def leaf_element(node: SchemaNode, value: str, namespaces: Mapping[str, str], attributes: str = "") -> str:
     """One leaf or leaf-list value as an element."""
-    head = open_tag(node) + attributes
+    if node.opening and not attributes:
+        if not value:
+            return f"<{node.head}/>"
+        return f"{node.opening}{escape(value)}{node.closing}"
+    head = node.head + attributes
     if node.type is not None and node.type.prefixed:
         head += prefix_declarations(value, namespaces)
-    return f"<{head}>{escape(value)}</{node.name}>" if value else f"<{head}/>"
+    return f"<{head}>{escape(value)}{node.closing}" if value else f"<{head}/>"
 
 
 class Encoder:
@@ -82,18 +74,22 @@ class Encoder:
 
     def container(self, value: Container, out: list[bytes]) -> None:
         """A container or list entry."""
-        head = open_tag(value.schema)
-        if not value.children:
-            out.append(f"<{head}/>".encode())
+        schema = value.schema
+        children = value._children  # noqa: SLF001  # without a read-only view for each entry of a long list
+        if not children:
+            out.append(f"<{schema.head}/>".encode())
             return
-        if all(type(child) is str for child in value.children.values()):
-            body = "".join(leaf_element(n, v, self._namespaces) for n, v in value.children.items())  # type: ignore[arg-type]
-            out.append(f"<{head}>{body}</{value.schema.name}>".encode())
-            return
-        out.append(f"<{head}>".encode())
-        for node, child in value.children.items():
+        namespaces = self._namespaces
+        parts = [f"<{schema.head}>"]
+        for node, child in children.items():
+            if type(child) is str:
+                parts.append(leaf_element(node, child, namespaces))
+                continue
+            out.append("".join(parts).encode())
+            parts.clear()
             self.node(node, child, out)
-        out.append(f"</{value.schema.name}>".encode())
+        parts.append(schema.closing)
+        out.append("".join(parts).encode())
 
 
 def encode_children(root: Container, namespaces: Mapping[str, str]) -> bytes:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from lxml import etree
 
-from mlag_agent.data.decode import NETCONF_NS
+from mlag_agent.data.edit_node import NETCONF_NS
 from mlag_agent.schema.nodes import Kind, SchemaNode, SchemaTree
 from mlag_agent.data.tree import Container, LeafList, ListNode, Node
 

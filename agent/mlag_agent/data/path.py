@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from mlag_agent.schema.nodes import Kind, SchemaNode, SchemaTree
 from mlag_agent.data.tree import AnyData, Container, Keys, LeafList, ListNode, Node
 
-__all__ = ["InstancePathError", "child_path", "find", "quoted", "steps"]
+__all__ = ["InstancePathError", "child_path", "find", "key_predicates", "quotable", "quoted", "steps"]
 
 
 class InstancePathError(ValueError):
@@ -25,6 +25,11 @@ def quoted(value: str) -> str:
     if "'" not in value:
         return f"'{value}'"
     return f'"{value}"' if '"' not in value else "'" + value.replace("'", "&apos;") + "'"
+
+
+def quotable(values: Sequence[str]) -> bool:
+    """Whether ``quoted`` can write all of them so that ``key_predicates`` reads the same."""
+    return not any("'" in value and '"' in value for value in values)
 
 
 def child_path(parent: str, parent_node: SchemaNode | None, node: SchemaNode, keys: Keys = ()) -> str:
@@ -43,6 +48,19 @@ _STEP = re.compile(
     r"(?P<predicates>(?:\[\s*(?:\.|[\w.:-]+)\s*=\s*(?:'[^']*'|\"[^\"]*\")\s*\]|\[\d+\])*)"
 )
 _PREDICATE = re.compile(r"\[\s*(?P<name>\.|[\w.:-]+)\s*=\s*(?P<value>'[^']*'|\"[^\"]*\")\s*\]")
+
+
+def key_predicates(text: str) -> dict[str, str] | None:
+    """Key name to value of ``[name='value']...`` (RFC 7950 section 7.8.6); None when the text is something else."""
+    found: dict[str, str] = {}
+    at = 0
+    while at < len(text):
+        match = _PREDICATE.match(text, at)
+        if match is None:
+            return None
+        found[match["name"].rpartition(":")[2]] = match["value"][1:-1]
+        at = match.end()
+    return found
 
 
 def steps(path: str, tree: SchemaTree) -> Sequence[tuple[SchemaNode, dict[str, str]]]:

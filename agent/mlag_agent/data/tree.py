@@ -15,10 +15,10 @@ equal data has equal bytes.  The root of a datastore is a ``Container`` of the s
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from types import MappingProxyType
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from mlag_agent.schema.nodes import Kind, Lexical, SchemaNode
 
@@ -26,6 +26,7 @@ __all__ = ["AnyData", "Container", "Keys", "LeafList", "ListNode", "Node", "cano
 
 Keys: TypeAlias = tuple[str, ...]
 SortKey: TypeAlias = "str | int | tuple[str | int, ...]"
+Entry = TypeVar("Entry")
 
 # A chunk is copied when one of its entries changes, and serialised as a whole: small enough to copy in
 # microseconds, large enough that fifty thousand entries are two hundred chunks.
@@ -33,15 +34,29 @@ CHUNK_ENTRIES = 256
 CHUNK_LIMIT = 2 * CHUNK_ENTRIES
 
 
+def _is_integer(node: SchemaNode) -> bool:
+    return node.type is not None and node.type.lexical is Lexical.INTEGER
+
+
 def _part(node: SchemaNode, value: str) -> str | int:
-    return int(value) if node.type is not None and node.type.lexical is Lexical.INTEGER else value
+    return int(value) if _is_integer(node) else value
 
 
 def canonical_order(schema: SchemaNode, keys: Keys) -> SortKey:
-    """What entries of a system-ordered list are ordered by: integers by value, all else by code point."""
+    """What entries of a system-ordered list are ordered by: integers by value, all else by code point.
+
+    Raises ValueError for the key of an integer type that is no integer.
+    """
     if len(keys) == 1:
         return _part(schema.key_nodes[0], keys[0])
     return tuple(map(_part, schema.key_nodes, keys))
+
+
+def _by_order(schema: SchemaNode, entries: Mapping[Keys, Entry]) -> dict[SortKey, Entry]:
+    """Sort key to entry; the usual key, one string, is its own sort key."""
+    if len(schema.key_nodes) == 1 and not _is_integer(schema.key_nodes[0]):
+        return {keys[0]: entry for keys, entry in entries.items()}
+    return {canonical_order(schema, keys): entry for keys, entry in entries.items()}
 
 
 class AnyData:
@@ -140,14 +155,22 @@ class Container:
 
 
 class Chunk:
-    """A run of entries.  ``xml`` caches their serialisation; filling it changes nothing that can be seen."""
+    """A run of entries.  ``xml`` and ``places`` cache; filling them changes nothing that can be seen."""
 
-    __slots__ = ("entries", "order", "xml")
+    __slots__ = ("_places", "entries", "order", "xml")
 
     def __init__(self, entries: tuple[Container, ...], order: tuple[SortKey, ...]) -> None:
         self.entries = entries
         self.order = order
         self.xml: bytes | None = None
+        self._places: dict[SortKey, int] | None = None
+
+    @property
+    def places(self) -> Mapping[SortKey, int]:
+        """Where each key of a user-ordered list stands: shared by every tree that shares the chunk."""
+        if self._places is None:
+            self._places = {keys: at for at, keys in enumerate(self.order)}
+        return self._places
 
 
 class ListNode:
@@ -171,11 +194,18 @@ class ListNode:
 
         A key that occurs twice is the caller's error: the last one stays in a system-ordered list.
         """
+        if not schema.user_ordered:
+            return cls.keyed(schema, {entry.keys: entry for entry in entries})
+        rows = list(entries)
+        order: list[SortKey] = [entry.keys for entry in rows] if schema.keys else [()] * len(rows)
+        return cls(schema, _cut(rows, order))
+
+    @classmethod
+    def keyed(cls, schema: SchemaNode, entries: Mapping[Keys, Container]) -> ListNode:
+        """From entries by their keys; a user-ordered list keeps the order given."""
         if schema.user_ordered:
-            rows = list(entries)
-            order: list[SortKey] = [entry.keys for entry in rows] if schema.keys else [()] * len(rows)
-            return cls(schema, _cut(rows, order))
-        by_order = {canonical_order(schema, entry.keys): entry for entry in entries}
+            return cls(schema, _cut(list(entries.values()), list(entries)))
+        by_order = _by_order(schema, entries)
         order = sorted(by_order)  # type: ignore[type-var]  # all keys of one list have one shape
         return cls(schema, _cut([by_order[key] for key in order], order))
 
@@ -188,20 +218,25 @@ class ListNode:
     def get(self, keys: Keys) -> Container | None:
         """The entry with those canonical keys."""
         if self.schema.user_ordered:
-            for chunk in self.chunks:
-                if keys in chunk.order:
-                    return chunk.entries[chunk.order.index(keys)]
-            return None
+            found = self._place(keys)
+            return None if found is None else self.chunks[found[0]].entries[found[1]]
         wanted = canonical_order(self.schema, keys)
         chunk = self.chunks[max(0, bisect_right(self._starts, wanted) - 1)]  # type: ignore[type-var]
         at = bisect_left(chunk.order, wanted)  # type: ignore[type-var]
         return chunk.entries[at] if at < len(chunk.order) and chunk.order[at] == wanted else None
 
+    def _place(self, keys: Keys) -> tuple[int, int] | None:
+        """Chunk and place in it of a user-ordered entry."""
+        for number, chunk in enumerate(self.chunks):
+            at = chunk.places.get(keys)
+            if at is not None:
+                return number, at
+        return None
+
     def updated(self, changes: Mapping[Keys, Container | None]) -> ListNode | None:
         """System-ordered: with entries put in (or taken out, for None); only touched chunks are rebuilt."""
         by_chunk: dict[int, dict[SortKey, Container | None]] = {}
-        for keys, entry in changes.items():
-            wanted = canonical_order(self.schema, keys)
+        for wanted, entry in _by_order(self.schema, changes).items():
             at = max(0, bisect_right(self._starts, wanted) - 1)  # type: ignore[type-var]
             by_chunk.setdefault(at, {})[wanted] = entry
         chunks: list[Chunk] = []
@@ -213,7 +248,23 @@ class ListNode:
             merged: dict[SortKey, Container | None] = dict(zip(chunk.order, chunk.entries, strict=True)) | mine
             order = sorted(key for key, entry in merged.items() if entry is not None)  # type: ignore[type-var]
             chunks.extend(_cut([merged[key] for key in order], order))  # type: ignore[misc]
-        return ListNode(self.schema, chunks) if chunks else None
+        return ListNode(self.schema, _joined(chunks)) if chunks else None
+
+    def replaced(self, changes: Mapping[Keys, Container]) -> ListNode:
+        """User-ordered: with other entries in the places of those with the same keys, which must be there."""
+        by_chunk: dict[int, dict[int, Container]] = {}
+        for keys, entry in changes.items():
+            found = self._place(keys)
+            if found is None:
+                raise KeyError(keys)
+            by_chunk.setdefault(found[0], {})[found[1]] = entry
+        chunks = list(self.chunks)
+        for number, mine in by_chunk.items():
+            entries = list(chunks[number].entries)
+            for at, entry in mine.items():
+                entries[at] = entry
+            chunks[number] = Chunk(tuple(entries), chunks[number].order)
+        return ListNode(self.schema, chunks)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, ListNode) and same(self, other)
@@ -233,6 +284,21 @@ def _cut(entries: list[Container], order: list[SortKey]) -> Iterator[Chunk]:
         yield Chunk(tuple(entries[at : at + CHUNK_ENTRIES]), tuple(order[at : at + CHUNK_ENTRIES]))
 
 
+def _joined(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
+    """Without crumbs: a chunk that has lost most of its entries is put together with the one before it."""
+    last: Chunk | None = None
+    for chunk in chunks:
+        if last is None:
+            last = chunk
+        elif len(last.entries) + len(chunk.entries) <= CHUNK_ENTRIES // 2:
+            last = Chunk(last.entries + chunk.entries, last.order + chunk.order)
+        else:
+            yield last
+            last = chunk
+    if last is not None:
+        yield last
+
+
 def same(one: Node | None, other: Node | None) -> bool:
     """Equal data; what the two share is not looked at."""
     if one is other:
@@ -247,10 +313,25 @@ def same(one: Node | None, other: Node | None) -> bool:
     if isinstance(one, ListNode) and isinstance(other, ListNode):
         if one.schema is not other.schema or len(one) != len(other):
             return False
-        if len(one.chunks) == len(other.chunks) and all(map(lambda a, b: a is b, one.chunks, other.chunks)):
-            return True
-        return all(map(same, one, other))
+        return all(mine is its or same(mine, its) for mine, its in _unshared(one.chunks, other.chunks))
     return type(one) is type(other) and one == other
+
+
+def _unshared(one: Sequence[Chunk], other: Sequence[Chunk]) -> Iterator[tuple[Container, Container]]:
+    """Entries of two lists of equal length, place by place, but for those in chunks that both share."""
+    i = j = at_one = at_other = 0
+    while i < len(one) and j < len(other):
+        left, right = one[i].entries, other[j].entries
+        if at_one == at_other == 0 and one[i] is other[j]:
+            i, j = i + 1, j + 1
+            continue
+        count = min(len(left) - at_one, len(right) - at_other)
+        yield from zip(left[at_one : at_one + count], right[at_other : at_other + count], strict=True)
+        at_one, at_other = at_one + count, at_other + count
+        if at_one == len(left):
+            i, at_one = i + 1, 0
+        if at_other == len(right):
+            j, at_other = j + 1, 0
 
 
 def merge(base: Container, overlay: Container) -> Container:

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from lxml import etree
 
-from mlag_agent.data.decode import Decoder, EditNode, OnLeniency, canonicalise, check_document, value_lookup
+from mlag_agent.data.decode import Decoder, OnLeniency
 from mlag_agent.data.edit import Editor
+from mlag_agent.data.edit_node import EditNode
 from mlag_agent.data.tree import Container, empty
+from mlag_agent.data.values import Transforms, canonicalise, check_document, value_lookup
 from mlag_agent.errors import RpcError, RpcFailure
 from mlag_agent.schema.library import SchemaLibrary
-from mlag_agent.schema.nodes import SchemaNode
 
 __all__ = ["PayloadReader", "Transforms"]
-
-Transforms = Mapping[SchemaNode, Callable[[str], str]]
-"""What becomes of a leaf's value on its way into a datastore: secrets are sealed.  May raise RpcFailure."""
-
 
 class PayloadReader:
     """Reads payloads against one module set."""
@@ -45,7 +42,8 @@ class PayloadReader:
         nodes = decoder.decode(elements, library.tree.data)
         found = list(decoder.errors)
         try:
-            library.engine.check_payload(self._document(elements, nodes, verbatim=decoder.verbatim), value_lookup(nodes))
+            document = self._document(elements, nodes, verbatim=decoder.verbatim)
+            library.engine.check_payload(document, value_lookup(nodes), every=problems is not None)
         except RpcFailure as failure:
             found.extend(failure.errors)
             nodes = _without(nodes, {error.path for error in failure.errors})
@@ -82,6 +80,6 @@ def _without(nodes: Sequence[EditNode], paths: set[str | None]) -> list[EditNode
             child.path in paths for child in node.children if child.schema in node.schema.key_nodes
         ):
             continue
-        node.children = _without(node.children, paths)
+        node.keep(_without(node.children, paths))
         kept.append(node)
     return kept

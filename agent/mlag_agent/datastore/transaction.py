@@ -17,6 +17,7 @@ from mlag_agent.errors import ApplyRefused, ErrorTag, RpcError, RpcFailure
 from mlag_agent.schema.engine import Contents
 from mlag_agent.schema.library import SchemaLibrary
 from mlag_agent.schema.nodes import Kind, SchemaNode
+from mlag_agent.schema.violations import ValueLookup
 from mlag_agent.datastore.persist import Journal
 from mlag_agent.datastore.stores import Datastore, Datastores
 from mlag_agent.datastore.subscriber import ChangeSet, Subscriber
@@ -147,8 +148,8 @@ class Transactor:
                 _LOG.exception("subscriber %s is out of sync", item.subscriber.name)
                 self.out_of_sync[item.subscriber.name] = str(problem)
 
-    def _lookup(self, root: Container) -> Callable[[str], tuple[SchemaNode, str | None, str] | None]:
-        def lookup(path: str) -> tuple[SchemaNode, str | None, str] | None:
+    def _lookup(self, root: Container) -> ValueLookup:
+        def lookup(path: str, message: str = "", /) -> tuple[SchemaNode, str | None, str] | None:
             try:
                 schema = steps(path, self._library.tree)[-1][0]
                 value = find(root, path, self._library.tree)

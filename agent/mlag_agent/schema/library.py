@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from mlag_agent.errors import SchemaError
 from mlag_agent.schema.engine import SchemaEngine
@@ -57,13 +58,12 @@ class SchemaLibrary:
         implemented = [
             ModuleRequest(m.name, m.features, m.revision or None) for m in tree.modules.values() if m.implemented
         ]
-        features = {request.name: request.features for request in implemented}
-        return cls(
-            tree,
-            SchemaEngine.load(implemented, folders, tree),
-            SchemaEngine.load_texts(loaded.operations, features, folders, tree),
-            folders,
-        )
+        with TemporaryDirectory(prefix="mlag-agent-") as folder:
+            # libyang takes submodules and imports from folders only; all of them are in this one.
+            for name, text in loaded.operations.items():
+                Path(folder, name).write_text(text, encoding="utf-8")
+            operations = SchemaEngine.load(implemented, (Path(folder),), tree)
+        return cls(tree, SchemaEngine.load(implemented, folders, tree), operations, folders)
 
     @cached_property
     def content_id(self) -> str:

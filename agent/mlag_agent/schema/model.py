@@ -16,9 +16,10 @@ from typing import Any
 from pyang import context, error, repository
 
 from mlag_agent.errors import SchemaError
+from mlag_agent.schema.operations import operations_variants
 from mlag_agent.schema.nodes import Case, Choice, Kind, LeafType, Lexical, Module, SchemaNode, SchemaTree
 
-__all__ = ["LoadedSchema", "ModuleRequest", "fingerprint", "load_schema", "operations_variant"]
+__all__ = ["LoadedSchema", "ModuleRequest", "fingerprint", "load_schema"]
 
 # pyang statement keyword to kind; choice and case are looked through.
 _KINDS = {
@@ -54,7 +55,7 @@ class ModuleRequest:
 
 @dataclass(frozen=True, slots=True)
 class LoadedSchema:
-    """The tree, and for each implemented module the text of its variant for the operations context."""
+    """The tree, and the files of the operations context: name to text."""
 
     tree: SchemaTree
     operations: Mapping[str, str]
@@ -97,6 +98,10 @@ def _raise_errors(ctx: Any, name: str | None) -> None:
         if error.is_error(error.err_level(code)):
             where = f"{Path(position.ref).name}:{position.line}: " if position.line else ""
             raise SchemaError(f"{where}{error.err_to_str(code, arguments)}" + (f" (loading {name})" if name else ""))
+
+
+def _position(stmt: Any) -> str:
+    return f"{Path(stmt.pos.ref).name}:{stmt.pos.line}: "
 
 
 def _modules(ctx: Any, requested: Sequence[Any], features: Mapping[str, Sequence[str]]) -> dict[str, Module]:
@@ -149,6 +154,7 @@ class _Builder:
     def __init__(self, ctx: Any, modules: dict[str, Module]) -> None:
         self._ctx = ctx
         self._modules = modules
+        self._identities = _derived_identities(ctx)
 
     def build(self) -> LoadedSchema:
         blank = Module("", "", "", "", "1.1", implemented=False, path="")
@@ -171,14 +177,9 @@ class _Builder:
                 node.parent = root
         tree = SchemaTree(root, rpcs, notifications, self._modules)
         for top in (root, *rpcs.values(), *notifications.values()):
-            for node in top.descendants():
-                node.tags = {f"{{{ns}}}{name}": child for (ns, name), child in node.children.items()}
-        texts = {
-            name: operations_variant(self._ctx.get_module(name))
-            for name, module in self._modules.items()
-            if module.implemented
-        }
-        return LoadedSchema(tree, texts)
+            for node in top.everything():
+                node.complete()
+        return LoadedSchema(tree, operations_variants(self._ctx))
 
     def _children(self, stmt: Any, parent: SchemaNode, cases: tuple[Case, ...]) -> None:
         for child in getattr(stmt, "i_children", None) or ():
@@ -215,16 +216,17 @@ class _Builder:
             user_ordered=(ordered is not None and ordered.arg == "user")
             or (kind in (Kind.LIST, Kind.LEAF_LIST) and getattr(stmt, "i_config", None) is not True),
             mandatory=mandatory is not None and mandatory.arg == "true",
-            secret=stmt.search_one(("ietf-netconf-acm", "default-deny-all")) is not None,
+            secret=parent.secret or stmt.search_one(("ietf-netconf-acm", "default-deny-all")) is not None,
             cases=cases,
             position=len(parent.children),
         )
         if kind in (Kind.LEAF, Kind.LEAF_LIST):
-            node.type = _leaf_type(stmt.search_one("type"))
+            node.type = _leaf_type(stmt.search_one("type"), self._identities)
             node.defaults = tuple(s.arg for s in stmt.search("default")) or _typedef_default(stmt)
             if node.mandatory:
                 node.defaults = ()
-        parent.children[(module.namespace, node.name)] = node
+        within_data = parent.kind is not Kind.ROOT and kind in (Kind.ACTION, Kind.NOTIFICATION)
+        (parent.operations if within_data else parent.children)[(module.namespace, node.name)] = node
         self._children(stmt, node, ())
         if kind is Kind.LIST:
             self._keys(stmt, node)
@@ -269,17 +271,17 @@ def _chain(type_stmt: Any) -> list[Any]:
     return chain
 
 
-def _leaf_type(type_stmt: Any) -> LeafType:
+def _leaf_type(type_stmt: Any, identities: Mapping[Any, frozenset[str]]) -> LeafType:
     chain = _chain(type_stmt)
     base = chain[-1].arg
     if base == "leafref":
+        # Values of a leafref are those of the leaf that it points to, whose type it therefore has here.
         target = getattr(getattr(chain[-1], "i_type_spec", None), "i_target_node", None)
-        if target is not None:
-            inner = _leaf_type(target.search_one("type"))
-            return LeafType("leafref", inner.allows, inner.lexical, inner.members, inner.prefixed)
-        return LeafType("leafref", "an existing value", Lexical.ENGINE)
+        if target is None:
+            raise SchemaError(f"{_position(type_stmt)}the path of a leafref leads to no leaf")
+        return _leaf_type(target.search_one("type"), identities)
     if base == "union":
-        members = tuple(_leaf_type(member) for member in chain[-1].search("type"))
+        members = tuple(_leaf_type(member, identities) for member in chain[-1].search("type"))
         allows = " or ".join(dict.fromkeys(member.allows for member in members))
         return LeafType("union", allows, Lexical.ENGINE, members, any(member.prefixed for member in members))
     common = next(
@@ -290,8 +292,38 @@ def _leaf_type(type_stmt: Any) -> LeafType:
         ),
         None,
     )
+    allowed: frozenset[str] = frozenset()
+    if base == "identityref":
+        # An identity derived from each base (RFC 7950 section 9.10.2).
+        bases = [identities.get(b.i_identity, frozenset()) for b in chain[-1].search("base")]
+        allowed = frozenset.intersection(*bases)
     prefixed = base in ("identityref", "instance-identifier")
-    return LeafType(base, _allows(chain, base, common), _lexical(base, common), prefixed=prefixed)
+    return LeafType(
+        base, _allows(chain, base, common), _lexical(base, common), prefixed=prefixed, identities=allowed
+    )
+
+
+def _derived_identities(ctx: Any) -> dict[Any, frozenset[str]]:
+    """Each identity statement, and "module:name" of all that are derived from it, at any distance."""
+    children: dict[Any, list[Any]] = {}
+    statements = [
+        statement
+        for module in ctx.modules.values()
+        if module.keyword == "module"
+        for statement in module.i_identities.values()
+    ]
+    for statement in statements:
+        for base in statement.search("base"):
+            children.setdefault(base.i_identity, []).append(statement)
+
+    def derived(statement: Any) -> frozenset[str]:
+        found: set[str] = set()
+        for child in children.get(statement, ()):
+            found.add(f"{child.i_module.i_modulename}:{child.arg}")
+            found |= derived(child)
+        return frozenset(found)
+
+    return {statement: derived(statement) for statement in statements}
 
 
 def _lexical(base: str, common: str | None) -> Lexical:
@@ -339,55 +371,6 @@ def _allows(chain: Sequence[Any], base: str, common: str | None) -> str:
 
 def _members(chain: Sequence[Any], keyword: str) -> list[Any]:
     return next((found for t in chain if (found := t.search(keyword))), [])
-
-
-# --- the operations context ---------------------------------------------------------------------------------
-
-# libyang's wheel parses no rpc, action or notification tree.  Their data is checked in a context of its own
-# where each stands as a container of the same name; see ``schema.operations``.
-_ENVELOPES = frozenset({"rpc", "action", "notification"})
-
-
-def operations_variant(module: Any) -> str:
-    """The module's text with every rpc, action and notification written as a presence container."""
-    lines: list[str] = []
-    _emit(module, lines, 0)
-    return "\n".join(lines) + "\n"
-
-
-def _emit(stmt: Any, lines: list[str], depth: int) -> None:
-    pad = "  " * depth
-    keyword = stmt.keyword if isinstance(stmt.keyword, str) else _extension(stmt)
-    if keyword in ("description", "reference", "contact", "organization") and depth > 0:
-        return
-    envelope = keyword in _ENVELOPES
-    if keyword in ("input", "output"):
-        lines.append(f"{pad}container {keyword} {{")
-        # With presence, or what is mandatory in the output would be missed where only the input is given.
-        lines.append(f'{pad}  presence "{keyword}";')
-    elif envelope:
-        lines.append(f"{pad}container {stmt.arg} {{")
-        lines.append(f'{pad}  presence "an operation";')
-        # As state, so that its leafrefs may point to state as well as to configuration (RFC 7950 section 9.9).
-        lines.append(f"{pad}  config false;")
-    else:
-        argument = "" if stmt.arg is None else " " + _quoted(stmt.arg)
-        lines.append(f"{pad}{keyword}{argument}" + (" {" if stmt.substmts else ";"))
-        if not stmt.substmts:
-            return
-    for sub in stmt.substmts:
-        _emit(sub, lines, depth + 1)
-    lines.append(pad + "}")
-
-
-def _extension(stmt: Any) -> str:
-    prefix = getattr(stmt, "raw_keyword", stmt.keyword)
-    return f"{prefix[0]}:{prefix[1]}"
-
-
-def _quoted(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
 
 
 def fingerprint(tree: SchemaTree) -> str:

@@ -41,6 +41,10 @@ class Lexical(Enum):
     ENGINE = auto()
 
 
+# What stands directly below these stands in a NETCONF element, whose namespace is never that of a module.
+_OUTERMOST = frozenset({Kind.ROOT, Kind.INPUT, Kind.OUTPUT})
+
+
 @dataclass(frozen=True, slots=True)
 class Module:
     """One YANG module or submodule of the served set.
@@ -69,6 +73,14 @@ class LeafType:
     lexical: Lexical
     members: tuple[LeafType, ...] = ()  # of a union
     prefixed: bool = False  # values carry module names: identityref, instance-identifier, a union with one of them
+    identities: frozenset[str] = frozenset()  # of an identityref: every "module:name" that it allows
+
+    @property
+    def white_space_matters(self) -> bool:
+        """Whether white space around a value is a part of it: in strings, and in unions that have one."""
+        if self.base == "union":
+            return any(member.white_space_matters for member in self.members)
+        return self.base == "string"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,7 +104,9 @@ class SchemaNode:
     """One schema node; compared by identity, never changed once the tree is built.
 
     ``children`` keeps schema order, keys of a list first; its keys are (namespace, name).
-    ``position`` is the place among the parent's children and gives instance data its order.
+    ``position`` is the place among the parent's children and gives instance data its order.  ``operations`` holds
+    the actions and notifications that stand in a data node (RFC 7950 sections 7.15, 7.16.1): they are no data.
+    ``head`` and what follows are worked out once, for the data layer's inner loops.
     """
 
     name: str
@@ -112,6 +126,27 @@ class SchemaNode:
     children: dict[tuple[str, str], SchemaNode] = field(default_factory=dict)
     tags: dict[str, SchemaNode] = field(default_factory=dict)  # the children by "{namespace}name", as lxml has it
     key_nodes: tuple[SchemaNode, ...] = ()
+    operations: dict[tuple[str, str], SchemaNode] = field(default_factory=dict)
+    head: str = ""  # name, and the namespace where it is not the parent's: what stands in the start tag
+    opening: str = ""  # the start tag of a leaf whose values need no namespace declarations; else empty
+    closing: str = ""
+    simple: bool = False  # a leaf without cases: bulk loads are made of these
+    verbatim: bool = False  # values of the leaf or leaf-list are canonical as they come
+    keeps_space: bool = False  # white space around a value may belong to it
+
+    def complete(self) -> None:
+        """Work out what depends on the rest of the tree: called once for each node, when all are made."""
+        self.tags = {f"{{{namespace}}}{name}": child for (namespace, name), child in self.children.items()}
+        parent = self.parent
+        outermost = parent is None or parent.kind in _OUTERMOST
+        inherited = not outermost and parent is not None and parent.module is self.module
+        self.head = self.name if inherited else f'{self.name} xmlns="{self.module.namespace}"'
+        self.closing = f"</{self.name}>"
+        if self.type is not None:
+            self.opening = "" if self.type.prefixed else f"<{self.head}>"
+            self.simple = self.kind is Kind.LEAF and not self.cases
+            self.keeps_space = self.type.white_space_matters
+            self.verbatim = self.type.lexical is Lexical.VERBATIM
 
     @property
     def namespace(self) -> str:
@@ -141,10 +176,16 @@ class SchemaNode:
         return next((node for (_, local), node in self.children.items() if local == name), None)
 
     def descendants(self) -> Iterator[SchemaNode]:
-        """This node and all below it, parents first."""
+        """This node and all data nodes below it, parents first; not the actions and notifications."""
         yield self
         for node in self.children.values():
             yield from node.descendants()
+
+    def everything(self) -> Iterator[SchemaNode]:
+        """As ``descendants``, with the actions and notifications and what they hold."""
+        yield self
+        for node in (*self.children.values(), *self.operations.values()):
+            yield from node.everything()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -159,15 +200,18 @@ class SchemaTree:
     rpcs: dict[tuple[str, str], SchemaNode]
     notifications: dict[tuple[str, str], SchemaNode]
     modules: dict[str, Module]
+    namespaces: dict[str, str] = field(init=False)
+    """Module name to XML namespace, of every module."""
+    _by_namespace: dict[str, Module] = field(init=False)
+
+    def __post_init__(self) -> None:
+        # Both are asked for once for each value that carries a prefix.
+        object.__setattr__(self, "namespaces", {name: module.namespace for name, module in self.modules.items()})
+        object.__setattr__(self, "_by_namespace", {module.namespace: module for module in self.modules.values()})
 
     def module_of_namespace(self, namespace: str) -> Module | None:
         """The module with that XML namespace."""
-        return next((m for m in self.modules.values() if m.namespace == namespace), None)
-
-    @property
-    def namespaces(self) -> dict[str, str]:
-        """Module name to XML namespace, of every module."""
-        return {name: module.namespace for name, module in self.modules.items()}
+        return self._by_namespace.get(namespace)
 
     def find(self, path: str) -> SchemaNode:
         """The data node at a schema path as ``SchemaNode.path`` writes it; KeyError when there is none."""

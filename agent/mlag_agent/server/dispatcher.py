@@ -9,11 +9,12 @@ from dataclasses import replace
 from lxml import etree
 
 from mlag_agent.data.build import build
-from mlag_agent.data.decode import NETCONF_NS, Decoder, EditNode, canonicalise, check_document, value_lookup
+from mlag_agent.data.decode import NETCONF_NS, Decoder, EditNode
 from mlag_agent.data.encode import encode
+from mlag_agent.data.values import canonicalise, check_document, value_lookup
 from mlag_agent.errors import ErrorTag, ErrorType, InfoElement, RpcError, RpcFailure, SchemaError
 from mlag_agent.features.base import Agent, Data, Handler, Ok, Output, Reply, RpcInput, SessionInfo
-from mlag_agent.schema.engine import Contents, SchemaEngine
+from mlag_agent.schema.engine import Contents
 from mlag_agent.schema.nodes import SchemaNode
 from mlag_agent.wire import messages
 from mlag_agent.wire.session import RpcReceived
@@ -103,7 +104,7 @@ class Dispatcher:
         lookup = value_lookup(nodes)
         try:
             engine.check_payload(document, lookup)
-            canonicalise(nodes, _InOperation(engine, schema), {})
+            canonicalise(nodes, engine, {})
             engine.validate(document, Contents.OPERATION, lookup)
         except RpcFailure as failure:
             raise RpcFailure(*(_as_protocol(error, schema) for error in failure.errors)) from failure
@@ -119,18 +120,6 @@ class Dispatcher:
             raise SchemaError(f"{schema.path} has no output")
         made = build(output, result.values)
         return encode(made.children.items(), self._namespaces) or _OK
-
-
-class _InOperation:
-    """Canonical forms of rpc parameters, whose instance paths begin with the rpc."""
-
-    def __init__(self, engine: SchemaEngine, schema: SchemaNode) -> None:
-        self._engine = engine
-        self._head = f"/{schema.module.name}:{schema.name}/input"
-
-    def canonical(self, node: SchemaNode, value: str, path: str, /) -> str:
-        step = path.removeprefix("/").removeprefix(f"{node.module.name}:")
-        return self._engine.canonical(node, value, f"{self._head}/{step}")
 
 
 def _as_protocol(error: RpcError, schema: SchemaNode) -> RpcError:
