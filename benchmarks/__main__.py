@@ -29,6 +29,10 @@ from rich.table import Table
 
 from benchmarks import bench_engine
 from benchmarks.asyncclient import BenchSession, connect
+from mlag_agent.datastore.persist import Journal
+from mlag_agent.schema.engine import Contents
+from mlag_agent.schema.library import SchemaLibrary
+from mlag_agent.schema.model import ModuleRequest
 
 HERE = Path(__file__).resolve().parent
 USER = "bench"
@@ -219,6 +223,30 @@ async def load_rows(session: BenchSession, count: int, rounds: int, echo: float)
     ]  # fmt: skip
 
 
+def floor_rows(count: int, folder: Path) -> list[Row]:
+    """What the building blocks cost alone: libyang for the list, SQLite for one durable commit on this disk."""
+    requests = [ModuleRequest("bench-entries")]
+    library = SchemaLibrary.load(requests, (HERE / "yang",))
+    document = entries(count).decode()
+    times = []
+    for _ in range(5):
+        before = time.perf_counter()
+        library.engine.validate(document, Contents.CONFIG, lambda path: None)
+        times.append(time.perf_counter() - before)
+    journal = Journal.open(folder / "floor.db")
+    commits = []
+    for _ in range(50):
+        before = time.perf_counter()
+        with journal.writing("running", b"x" * 300, lambda: b""):
+            pass
+        commits.append(time.perf_counter() - before)
+    journal.close()
+    return [
+        Row(f"libyang alone, {count:,} entries", statistics.median(times), "s", None, "", "", None),
+        Row("SQLite alone, one durable commit", statistics.median(commits) * 1000, "ms", None, "", "", None),
+    ]
+
+
 async def start_row(folder: Path, keys: Path, key: asyncssh.SSHKey, rounds: int) -> Row:
     """From the start of the process to the server's hello."""
     times = []
@@ -254,7 +282,7 @@ async def measure(rounds: int, counts: list[int]) -> list[Row]:
         keys = folder / "authorized_keys"
         keys.write_bytes(key.export_public_key())
         os.environ.pop("MLAG_AGENT_PASSWORD", None)
-        rows = [await start_row(folder, keys, key, 5)]
+        rows = [*floor_rows(10_000, folder), await start_row(folder, keys, key, 5)]
         echo_command = (sys.executable, "-m", "benchmarks.echo_server", "--authorized-keys", str(keys))
         async with process(*echo_command, pattern=r"port (\d+)") as echo_port, agent(folder, keys) as port:
             rows += await session_rows(echo_port, port, key, max(10, rounds // 10))
