@@ -24,7 +24,15 @@ from mlag_client.errors import (
 )
 from mlag_client.model import ChannelState, EntryPage, Fault, IPAddress, PeerLinkSource, Snapshot
 
-__all__ = ["as_json", "entries_table", "error_document", "error_text", "snapshot_document", "snapshot_line", "snapshot_text"]
+__all__ = [
+    "as_json",
+    "entries_table",
+    "error_document",
+    "error_text",
+    "snapshot_document",
+    "snapshot_line",
+    "snapshot_text",
+]
 
 
 def as_json(value: object, *, indent: int | None = 2) -> str:
