@@ -23,7 +23,7 @@ from mlag_agent.datastore.persist import Journal, Stored
 from mlag_agent.datastore.stores import Datastore, Datastores
 from mlag_agent.datastore.transaction import Transactor
 from mlag_agent.errors import RpcFailure, SettingsError
-from mlag_agent.features import interfaces, mlag, monitoring, netconf, simulator, yang_library
+from mlag_agent.features import agent_state, interfaces, mlag, monitoring, netconf, simulator, yang_library
 from mlag_agent.features.base import Agent, Feature
 from mlag_agent.mlag import DeviceIdentity, Engine, EngineTimers, TableCapacity
 from mlag_agent.models import find_model
@@ -117,6 +117,7 @@ class Device:
             interfaces.feature(),
             mlag.feature(engine, model),
             simulator.feature(engine),
+            agent_state.feature(settings.device.name, model),
             Feature(name="extra modules", modules=make_modules(settings), data_only=True),
         )
         library = _library(
@@ -149,13 +150,16 @@ class Device:
         self, library: SchemaLibrary, features: tuple[Feature, ...], sealer: Sealer, engine: Engine, journal: Journal
     ) -> Agent:
         nothing = empty(library.tree.data)
-        stores = Datastores(nothing, nothing if self.settings.startup else None)
+        startup = self.settings.startup
+        stores = Datastores(nothing, nothing if startup else None)
+        subscriber = mlag.EngineSubscriber(engine, sealer)
+        # With a startup datastore running is what was booted and edited since: it does not outlive the process.
+        transactor = Transactor(library, stores, subscribers=(subscriber,), journal=None if startup else journal)
+        transactor.published.append(subscriber.applied)
         return Agent(
             library=library,
             stores=stores,
-            transactor=Transactor(
-                library, stores, subscribers=(mlag.EngineSubscriber(engine, sealer),), journal=journal
-            ),
+            transactor=transactor,
             reader=PayloadReader(library, mlag.password_transforms(library.tree, sealer)),
             journal=journal,
             sessions=self.registry,

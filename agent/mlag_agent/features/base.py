@@ -133,6 +133,10 @@ class SessionInfo(Protocol):
 class Sessions(Protocol):
     """The open sessions."""
 
+    @property
+    def leniencies(self) -> Mapping[str, int]:
+        """How often each leniency was used since the start."""
+
     async def kill(self, session_id: int, by: int) -> bool:
         """End a session; when this returns it holds nothing any more.  False when there is none of that number."""
 

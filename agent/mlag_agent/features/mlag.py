@@ -93,6 +93,7 @@ class EngineSubscriber:
     def __init__(self, engine: Engine, sealer: Sealer) -> None:
         self._engine = engine
         self._sealer = sealer
+        self._committed: Plan | None = None
 
     async def prepare(self, change: ChangeSet) -> Plan:
         """Bind the port, look the address up; raises ApplyRefused with the leaf that is to blame."""
@@ -109,10 +110,18 @@ class EngineSubscriber:
     async def commit(self, plan: Plan) -> None:
         """Put the plan in force."""
         self._engine.commit(plan)
+        self._committed = plan
 
     async def abort(self, plan: Plan) -> None:
         """Back to the configuration before."""
+        self._committed = None
         await self._engine.abort(plan)
+
+    def applied(self, change: ChangeSet) -> None:
+        """The transaction is through (``Transactor.published``): the port and address it replaced are free at once."""
+        if self._committed is not None:
+            self._engine.finish(self._committed)
+            self._committed = None
 
 
 def feature(engine: Engine, model: DeviceModel) -> Feature:

@@ -1,0 +1,37 @@
+"""mlag-agent-state: what the agent itself is doing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mlag_agent import __version__
+from mlag_agent.features.base import Agent, Feature, StateProvider
+from mlag_agent.models import DeviceModel
+from mlag_agent.schema.model import ModuleRequest
+
+__all__ = ["feature"]
+
+
+def feature(device: str, model: DeviceModel) -> Feature:
+    """The module, for the device of that name and model."""
+
+    def read(agent: Agent) -> Mapping[str, Any]:
+        return {
+            "version": __version__,
+            "device": device,
+            "model": model.name,
+            "strict": agent.strict,
+            "leniency": [
+                {"name": name, "count": count % 2**32} for name, count in sorted(agent.sessions.leniencies.items())
+            ],
+            "out-of-sync": [
+                {"subscriber": name, "error": error} for name, error in agent.transactor.out_of_sync.items()
+            ],
+        }
+
+    return Feature(
+        name="mlag-agent-state",
+        modules=(ModuleRequest("mlag-agent-state"),),
+        state=(StateProvider("/mlag-agent-state:agent", read),),
+    )
