@@ -149,6 +149,7 @@ def agent(
     model: str | None = None,
     strict: bool = False,
     startup: bool = False,
+    modules: Sequence[str] = (),
     yang_dirs: Sequence[str | Path] = (),
     table_size: int | None = None,
     state: str | Path | None = None,
@@ -157,14 +158,15 @@ def agent(
     """One agent on a free port, without a peer.
 
     ``model``: device model, decides on YANG features.  ``strict``: refuse what RFC 6241 does not allow.  ``startup``:
-    with a startup datastore.  ``yang_dirs``: more YANG modules.  ``table_size``: entries per table.  ``state``: a
-    folder that is kept, to start again from.  ``timers``: of the engine.
+    with a startup datastore.  ``modules``: more YANG modules to serve, ``name`` or ``name:feature,feature``, found in
+    ``yang_dirs`` or among the standard ones.  ``table_size``: entries per table.  ``state``: a folder that is kept, to
+    start again from.  ``timers``: of the engine.
 
     Raises the agent's SettingsError or SchemaError.
     """
     with _agents(
-        (name,), model=model, strict=strict, startup=startup, yang_dirs=yang_dirs, table_size=table_size, state=state,
-        timers=timers,
+        (name,), model=model, strict=strict, startup=startup, modules=modules, yang_dirs=yang_dirs,
+        table_size=table_size, state=state, timers=timers,
     ) as (running,):  # fmt: skip
         yield running
 
@@ -176,6 +178,7 @@ def pair(
     model: str | None = None,
     strict: bool = False,
     startup: bool = False,
+    modules: Sequence[str] = (),
     yang_dirs: Sequence[str | Path] = (),
     table_size: int | None = None,
     state: str | Path | None = None,
@@ -183,8 +186,8 @@ def pair(
 ) -> Iterator[RunningPair]:
     """Two agents of one pair, ready to be configured; the arguments are those of ``agent``."""
     with _agents(
-        names, model=model, strict=strict, startup=startup, yang_dirs=yang_dirs, table_size=table_size, state=state,
-        timers=timers,
+        names, model=model, strict=strict, startup=startup, modules=modules, yang_dirs=yang_dirs,
+        table_size=table_size, state=state, timers=timers,
     ) as (first, second):  # fmt: skip
         yield RunningPair(first, second)
 
@@ -221,6 +224,7 @@ def _settings(
     model: str | None,
     strict: bool,
     startup: bool,
+    modules: Sequence[str],
     yang_dirs: Sequence[str | Path],
     table_size: int | None,
 ) -> list[Settings]:
@@ -246,6 +250,7 @@ def _settings(
             tables=tables,
             strict=strict,
             startup=startup,
+            modules=tuple(modules),
             yang_dirs=tuple(map(str, yang_dirs)),
         )
         for name in names

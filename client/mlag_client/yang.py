@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -105,19 +105,17 @@ class YangModules:
         if root.tag == f"{{{NOTIFICATION}}}notification":
             return self._notification(root)
         if root.tag in _ENVELOPES:
-            return self._data(root, content=content, complete=complete)
+            return self._data(list(root), content=content, complete=complete)
         if self._is_rpc(root):
             return self._operation(self._qualified(root), "input", root)
-        wrapped = etree.Element(f"{{{BASE}}}data")
-        wrapped.append(root)
-        return self._data(wrapped, content=content, complete=complete)
+        return self._data([root], content=content, complete=complete)
 
     # --- how ------------------------------------------------------------------------------------------------
 
-    def _data(self, envelope: etree._Element, *, content: Content, complete: bool) -> tuple[str, ...]:
+    def _data(self, nodes: Sequence[etree._Element], *, content: Content, complete: bool) -> tuple[str, ...]:
         from yangson.enumerations import ContentType  # noqa: PLC0415  # extra testing
 
-        instance, found = self._instance(envelope, None)
+        instance, found = self._instance(f"{{{BASE}}}data", nodes, None)
         if instance is None:
             return found
         everything = content == "all" or (content == "auto" and _has_state(instance))
@@ -139,17 +137,12 @@ class YangModules:
         if self._model.schema.get_child(name, module) is None:
             return (f"the server's modules have no rpc {rpc}; write it as module:name",)
         namespace = self._model.schema_data.modules_by_name[module].xml_namespace
-        wrapped = etree.Element(f"{{{namespace}}}{way}")
-        wrapped.extend(etree.fromstring(etree.tostring(element)))
-        instance, found = self._instance(wrapped, rpc)
+        instance, found = self._instance(f"{{{namespace}}}{way}", list(element), rpc)
         if instance is None:
             return found
-        members = list(instance.value)
-        if not members:
-            return self._empty_operation(rpc, way)
         return tuple(
             violation
-            for member in members
+            for member in instance.value
             for violation in _violations_of(partial(instance[member].validate, ctype=ContentType.all))
         )
 
@@ -161,25 +154,27 @@ class YangModules:
         if len(events) != 1:
             return (f"a notification holds eventTime and one event, this one {len(events)}",)
         name = self._qualified(events[0])
-        instance, found = self._instance(events[0], name)
+        instance, found = self._instance(str(events[0].tag), list(events[0]), name)
         return found if instance is None else _violations_of(partial(instance.validate, ctype=ContentType.all))
 
-    def _instance(self, element: etree._Element, subschema: str | None) -> tuple[Any, tuple[str, ...]]:
+    def _instance(
+        self, tag: str, nodes: Sequence[etree._Element], subschema: str | None
+    ) -> tuple[Any, tuple[str, ...]]:
+        """yangson's instance of an element ``tag`` with ``nodes`` in it, or what is wrong with their shape.
+
+        The nodes stay where they are: lxml drops namespace declarations that look redundant when it moves a node.
+        """
         from yangson.exceptions import YangsonException  # noqa: PLC0415  # extra testing
 
-        bare = [child for child in element.iter("{}*") if child is not element]
+        bare = [child for node in nodes for child in node.iter("{}*")]
         if bare:
             return None, tuple(f"<{child.tag}> has no namespace" for child in bare)
+        root = ElementTree.Element(tag)
+        root.extend(map(_for_yangson, nodes))
         try:
-            return self._model.from_xml(_for_yangson(element), subschema), ()
+            return self._model.from_xml(root, subschema), ()
         except YangsonException as error:
             return None, (_described(error),)
-
-    def _empty_operation(self, rpc: str, way: str) -> tuple[str, ...]:
-        module, _, name = rpc.partition(":")
-        node = self._model.schema.get_child(name, module).get_child(way, module)
-        missing = [child.iname() for child in node.children if child.mandatory]
-        return (f"/{rpc}/{way}: missing {', '.join(missing)}",) if missing else ()
 
     def _is_rpc(self, element: etree._Element) -> bool:
         from yangson.schemanode import RpcActionNode  # noqa: PLC0415  # extra testing

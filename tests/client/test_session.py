@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 from pathlib import Path
 
 import asyncssh
@@ -51,15 +52,13 @@ def test_a_wrong_password(mlag_agent: RunningAgent) -> None:
 def test_nobody_listens() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-    with pytest.raises(ConnectFailed, match="is the agent running|cannot open") as caught:
+    with pytest.raises(ConnectFailed, match="cannot open") as caught:
         connect("127.0.0.1", port, "admin", "x", timeout=5)
     assert caught.value.hint
 
 
 def test_a_server_that_is_no_ssh_server() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        import threading
-
         def answer() -> None:
             connection, _ = server.accept()
             with connection:

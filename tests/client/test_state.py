@@ -64,6 +64,7 @@ MISMATCHES = [
 def test_the_reason_why_not_up(
     clients: tuple[DfsClient, DfsClient],
     source: PeerLinkSource,
+    *,
     change: dict[str, object],
     password: str | None,
     expected: DownReason,
