@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
 from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
@@ -34,7 +35,7 @@ from mlag_agent.server.registry import Registry
 from mlag_agent.server.session import NetconfSession
 from mlag_agent.server.transports.connection import Connection
 from mlag_agent.server.transports.hostkey import load_or_create_host_key
-from mlag_agent.server.transports.ssh import SshListener, SshTransport
+from mlag_agent.server.transports.ssh import SshListener, SshSettings, SshTransport
 from mlag_agent.wire.capabilities import BASE_1_0, BASE_1_1
 from mlag_agent.wire.session import Session
 
@@ -52,12 +53,22 @@ def _library(requests: tuple[ModuleRequest, ...], folders: tuple[Path, ...]) -> 
 class Device:
     """One simulated switch with its agent.  ``async with`` starts and ends it.
 
-    Raises SettingsError or SchemaError when it cannot start; then nothing is left behind.
+    ``timers`` are the engine's, ``ssh`` the transport's limits, ``features`` behaviour for more modules than the
+    agent's own.  Raises SettingsError or SchemaError when it cannot start; then nothing is left behind.
     """
 
-    def __init__(self, settings: Settings, *, timers: EngineTimers | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        timers: EngineTimers | None = None,
+        ssh: SshSettings | None = None,
+        features: Sequence[Feature] = (),
+    ) -> None:
         self.settings = settings
         self._timers = timers
+        self._ssh = ssh
+        self._features = tuple(features)
         self._listener: SshListener | None = None
         self._users: Users | None = None
         self._journal: Journal | None = None
@@ -118,8 +129,9 @@ class Device:
             mlag.feature(engine, model),
             simulator.feature(engine),
             agent_state.feature(settings.device.name, model),
-            Feature(name="extra modules", modules=make_modules(settings), data_only=True),
+            *self._features,
         )
+        features += (_extra_modules(settings, features),)
         library = _library(
             tuple(request for feature in features for request in feature.modules),
             tuple(map(Path, settings.yang_dirs)),
@@ -138,7 +150,7 @@ class Device:
             )
             await session.run()
 
-        self._listener = await SshTransport().start(
+        self._listener = await SshTransport(self._ssh).start(
             settings.listen.host,
             settings.listen.port,
             host_keys=[host_key],
@@ -191,16 +203,17 @@ class Device:
             ) from problem
 
     async def aclose(self) -> None:
-        """End sessions, engine and files; nothing runs on after this."""
-        if self._listener is not None:
-            await self._listener.aclose()
-        if self._engine is not None:
-            await self._engine.aclose()
-        if self._journal is not None:
-            self._journal.close()
-        if self._users is not None:
-            self._users.close()
-        self._listener = self._engine = self._journal = self._users = None
+        """End sessions, engine and files; nothing runs on after this, even if one of them fails to end."""
+        async with AsyncExitStack() as last_first:
+            if self._users is not None:
+                last_first.callback(self._users.close)
+            if self._journal is not None:
+                last_first.callback(self._journal.close)
+            if self._engine is not None:
+                last_first.push_async_callback(self._engine.aclose)
+            if self._listener is not None:
+                last_first.push_async_callback(self._listener.aclose)
+            self._listener = self._engine = self._journal = self._users = None
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -221,6 +234,22 @@ def _state_folder(settings: Settings) -> Path:
             f"cannot make the state folder {folder}: {error.strerror}", "give --state FOLDER"
         ) from error
     return folder
+
+
+def _extra_modules(settings: Settings, features: Sequence[Feature]) -> Feature:
+    """The modules of the settings but those that the agent serves anyway, whose features are its own to choose."""
+    built_in = {request.name for feature in features for request in feature.modules}
+    wanted: dict[str, tuple[str, ...]] = {}
+    for request in make_modules(settings):
+        if request.name not in built_in:
+            wanted[request.name] = (*wanted.get(request.name, ()), *request.features)
+        elif request.features:
+            raise SettingsError(
+                f"{request.name} is a module of the agent itself, which decides on its features",
+                "leave it out of the modules to serve",
+            )
+    modules = tuple(ModuleRequest(name, tuple(dict.fromkeys(enabled))) for name, enabled in wanted.items())
+    return Feature(name="extra modules", modules=modules, data_only=True)
 
 
 def _system_mac(name: str) -> bytes:

@@ -27,6 +27,7 @@ from mlag_agent.config import (
     ListenSettings,
     Settings,
     UserSettings,
+    checked,
     load_settings,
     user_with_password,
 )
@@ -170,12 +171,14 @@ def _with_options(settings: Settings, given: dict[str, object]) -> Settings:
         top["users"] = (*settings.users, _user(str(options["user"]), text("authorized_keys")))
     elif "authorized_keys" in options:
         raise SettingsError("--authorized-keys needs --user NAME")
-    return replace(
-        settings,
-        device=replace(settings.device, **device),
-        listen=replace(settings.listen, **listen),
-        fabric=replace(settings.fabric, **fabric),
-        **top,
+    return checked(
+        replace(
+            settings,
+            device=replace(settings.device, **device),
+            listen=replace(settings.listen, **listen),
+            fabric=replace(settings.fabric, **fabric),
+            **top,
+        )
     )
 
 

@@ -7,6 +7,7 @@ Every setting has a default but the users: there is no default password, and wit
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 import tomllib
 from ipaddress import ip_address
@@ -30,6 +31,7 @@ __all__ = [
     "Settings",
     "TableSettings",
     "UserSettings",
+    "checked",
     "load_settings",
     "make_fabric",
     "make_modules",
@@ -40,6 +42,9 @@ __all__ = [
 
 # Unprivileged, and named in the README; 830 needs root or a capability.
 DEFAULT_PORT = 8300
+
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+"""RFC 7950 section 14, identifier."""
 
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
@@ -122,12 +127,23 @@ def load_settings(path: Path) -> Settings:
         raise SettingsError(f"{path}: {error}", "docs/settings.md lists all settings") from error
 
 
+def checked(settings: Settings) -> Settings:
+    """Settings put together by a program or from options, checked as those of a file are; raises SettingsError."""
+    try:
+        return msgspec.convert(msgspec.to_builtins(settings), Settings)
+    except msgspec.ValidationError as error:
+        raise SettingsError(str(error), "docs/settings.md lists all settings") from error
+
+
 def make_modules(settings: Settings) -> tuple[ModuleRequest, ...]:
-    """The extra modules of the settings."""
+    """The extra modules of the settings; raises SettingsError for what is no module's name."""
     requests = []
     for text in settings.modules:
         name, _, features = text.partition(":")
-        requests.append(ModuleRequest(name, tuple(filter(None, features.split(",")))))
+        names = (name, *filter(None, features.split(",")))
+        if not all(_IDENTIFIER.fullmatch(word) for word in names):
+            raise SettingsError(f"module {text!r} is not of the form NAME or NAME:FEATURE,FEATURE")
+        requests.append(ModuleRequest(name, names[1:]))
     return tuple(requests)
 
 

@@ -26,7 +26,9 @@ def op(operation: str, content: str = "") -> str:
     return group(f'<ipv6 {XC} nc:operation="{operation}">{content}</ipv6>')
 
 
-INNER = "<local-address>2001:db8:1::1</local-address><peer-address>2001:db8:1::2</peer-address><tcp-port>3000</tcp-port>"
+INNER = (
+    "<local-address>2001:db8:1::1</local-address><peer-address>2001:db8:1::2</peer-address><tcp-port>3000</tcp-port>"
+)
 
 
 class TestExample:

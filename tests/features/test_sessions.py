@@ -114,9 +114,7 @@ class Gate:
 
 
 class TestInTransaction:
-    async def test_killed_in_prepare(
-        self, device: Device, connect: Connect, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    async def test_killed_in_prepare(self, device: Device, connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
         one, two = await connect(device), await connect(device)
         gate = Gate(device.engine, monkeypatch)
         await two.edit(group(channel()))

@@ -42,24 +42,29 @@ class Sealer:
     def load_or_create(cls, path: Path) -> Sealer:
         """The key in the state folder, made on first start with mode 0600; raises SettingsError."""
         try:
-            key = path.read_bytes()
-        except FileNotFoundError:
-            key = AESSIV.generate_key(_KEY_BYTES * 8)
-            fresh = path.with_name(path.name + ".new")
-            descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(key)
-                file.flush()
-                os.fsync(file.fileno())
-            fresh.rename(path)
+            key = path.read_bytes() if path.exists() else cls._create(path)
         except OSError as error:
-            raise SettingsError(f"cannot read the sealing key {path}: {error.strerror}") from error
+            raise SettingsError(
+                f"cannot read or make the sealing key {path}: {error.strerror}", "is the state folder writable?"
+            ) from error
         if len(key) != _KEY_BYTES:
             raise SettingsError(
                 f"the sealing key {path} is damaged: {len(key)} bytes instead of {_KEY_BYTES}",
                 "passwords in the stored configuration cannot be opened without it; restore it from a backup",
             )
         return cls(key)
+
+    @staticmethod
+    def _create(path: Path) -> bytes:
+        key = AESSIV.generate_key(_KEY_BYTES * 8)
+        fresh = path.with_name(path.name + ".new")
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(key)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.rename(path)
+        return key
 
     def sealed(self, text: str) -> str:
         """Cipher text of 128 characters; a cipher text of this device is given back as it is.

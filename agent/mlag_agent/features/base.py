@@ -64,18 +64,24 @@ Reply = Ok | Data | Output
 
 
 class RpcInput:
-    """The input of an rpc: checked against its schema, with defaults.  Names are local."""
+    """The input of an rpc, or a part of it: checked against its schema, in canonical form.  Names are local."""
 
-    def __init__(self, schema: SchemaNode, nodes: Sequence[EditNode], path: str = "") -> None:
+    def __init__(
+        self, schema: SchemaNode, nodes: Sequence[EditNode], leafs: Mapping[SchemaNode, str] | None = None
+    ) -> None:
         self._schema = schema
-        self._nodes = {node.schema.name: node for node in nodes}
-        self.path = path or schema.path
+        self._nodes: dict[str, list[EditNode]] = {}
+        for node in nodes:
+            self._nodes.setdefault(node.schema.name, []).append(node)
+        self._leafs = {node.name: value for node, value in (leafs or {}).items()}
 
     def leaf(self, name: str) -> str | None:
-        """A leaf's canonical value, its default, or None."""
-        node = self._nodes.get(name)
-        if node is not None:
-            return node.value
+        """A leaf's canonical value, its default, or None.  Raises KeyError for a name that the schema does not have."""
+        if name in self._leafs:
+            return self._leafs[name]
+        given = self._nodes.get(name)
+        if given is not None:
+            return given[0].value
         schema = self._schema.child(name)
         if schema is None:
             raise KeyError(f"{self._schema.path} has no leaf {name}")
@@ -88,22 +94,30 @@ class RpcInput:
             raise RpcFailure(missing_parameter(name))
         return value
 
+    def values(self, name: str) -> Sequence[str]:
+        """A leaf-list's canonical values, in the order they were given."""
+        return [node.value or "" for node in self._nodes.get(name, ())]
+
     def container(self, name: str) -> RpcInput | None:
         """A container's content."""
-        node = self._nodes.get(name)
-        return None if node is None else RpcInput(node.schema, node.children, f"{self.path}/{name}")
+        given = self._nodes.get(name)
+        return None if given is None else RpcInput(given[0].schema, given[0].children)
+
+    def entries(self, name: str) -> Sequence[RpcInput]:
+        """The entries of a list, in the order they were given."""
+        return [RpcInput(node.schema, node.children, node.leafs) for node in self._nodes.get(name, ())]
 
     def element(self, name: str) -> etree._Element | None:
         """An anydata or anyxml element."""
-        node = self._nodes.get(name)
-        return None if node is None else node.element
+        given = self._nodes.get(name)
+        return None if given is None else given[0].element
 
     def __contains__(self, name: str) -> bool:
-        return name in self._nodes
+        return name in self._nodes or name in self._leafs
 
     def names(self) -> Iterable[str]:
         """Names of the parameters that were given."""
-        return self._nodes.keys()
+        return (*self._leafs, *self._nodes)
 
 
 def missing_parameter(name: str) -> RpcError:

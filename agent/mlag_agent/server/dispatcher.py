@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from lxml import etree
 
 from mlag_agent.data.build import build
-from mlag_agent.data.decode import NETCONF_NS, Decoder, EditNode
+from mlag_agent.data.decode import NETCONF_NS
 from mlag_agent.data.encode import encode
-from mlag_agent.data.values import canonicalise, check_document, value_lookup
 from mlag_agent.errors import ErrorTag, ErrorType, InfoElement, RpcError, RpcFailure, SchemaError
-from mlag_agent.features.base import Agent, Data, Handler, Ok, Output, Reply, RpcInput, SessionInfo
-from mlag_agent.schema.engine import Contents
+from mlag_agent.features.base import Agent, Data, Handler, Ok, Output, Reply, SessionInfo
 from mlag_agent.schema.nodes import SchemaNode
+from mlag_agent.server.parameters import read_parameters
 from mlag_agent.wire import messages
 from mlag_agent.wire.session import RpcReceived
 from mlag_agent.wire.xml import split_name
@@ -39,22 +37,39 @@ class Dispatcher:
         self._handlers = _handlers(agent)
 
     async def reply_to(self, session: SessionInfo, received: RpcReceived) -> tuple[bytes, Sequence[RpcError]]:
-        """The whole reply, and the errors in it."""
+        """The whole reply, and the errors in it.  Raises nothing but what cancels the session."""
+        attributes = received.attributes
         try:
             schema = self._operation(received.operation, session)
             handler = self._handlers.get(schema)
             if handler is None:
                 raise RpcFailure(_not_supported(schema))
-            result = await handler(self._agent, session, self._input(schema, received.operation, session))
-            return messages.reply(received.attributes, self._body(schema, result)), ()
+            given = read_parameters(
+                self._agent.library,
+                schema,
+                received.operation,
+                strict=self._agent.strict,
+                on_leniency=session.on_leniency,
+            )
+            result = await handler(self._agent, session, given)
+            return messages.reply(attributes, self._body(schema, result)), ()
         except RpcFailure as failure:
-            found: Sequence[RpcError] = failure.errors
+            try:
+                return messages.error_reply(attributes, failure.errors, self._namespaces), failure.errors
+            except ValueError as bug:  # a path of ours with a prefix that no module has
+                return self._bug(session, received, bug)
         except Exception as bug:  # noqa: BLE001  # the session's last line: answered, and logged with its trace
-            # Whatever it was, the client gets an answer and the session goes on; the log has the trace.
-            _LOG.exception("session %d: %s failed", session.session_id, received.operation.tag)
-            words = f"internal error: {type(bug).__name__}: {bug}; the agent's log has the details"
-            found = (RpcError(ErrorTag.OPERATION_FAILED, words),)
-        return messages.error_reply(received.attributes, found, self._namespaces), found
+            return self._bug(session, received, bug)
+
+    def _bug(self, session: SessionInfo, received: RpcReceived, bug: Exception) -> tuple[bytes, Sequence[RpcError]]:
+        """Whatever it was, the client gets an answer and the session goes on.
+
+        The exception's text stays in the log: it may hold what is not for this client, a secret for instance.
+        """
+        _LOG.error("session %d: %s failed", session.session_id, received.operation.tag, exc_info=bug)
+        words = f"internal error ({type(bug).__name__}); the agent's log has the details"
+        found = (RpcError(ErrorTag.OPERATION_FAILED, words),)
+        return messages.error_reply(received.attributes, found), found
 
     def _operation(self, element: etree._Element, session: SessionInfo) -> SchemaNode:
         namespace, name = split_name(element)
@@ -63,14 +78,17 @@ class Dispatcher:
             if found is None:
                 raise RpcFailure(self._unknown(namespace, name))
             return found
+        # NETCONF's own operation is meant where another module has one of the same name.
         by_name = [node for (_, local), node in self._tree.rpcs.items() if local == name]
-        if len(by_name) != 1 or self._agent.strict:
-            expected = " or ".join(node.namespace for node in by_name) or NETCONF_NS
-            words = f'<{name}> is in no namespace; expected xmlns="{expected}"'
+        ours = self._tree.rpcs.get((NETCONF_NS, name))
+        found = ours if ours is not None else by_name[0] if len(by_name) == 1 else None
+        if found is None or self._agent.strict:
+            expected = " or ".join(f'xmlns="{node.namespace}"' for node in by_name) or f'xmlns="{NETCONF_NS}"'
+            words = f"<{name}> is in no namespace; expected {expected}"
             info = (InfoElement("bad-element", name), InfoElement("bad-namespace", ""))
             raise RpcFailure(RpcError(ErrorTag.UNKNOWN_NAMESPACE, words, type=ErrorType.PROTOCOL, info=info))
         session.on_leniency("operation-element-without-namespace")
-        return by_name[0]
+        return found
 
     def _unknown(self, namespace: str, name: str) -> RpcError:
         module = self._tree.module_of_namespace(namespace)
@@ -84,31 +102,6 @@ class Dispatcher:
         words = f"module {module.name} has no operation {name} here; it has: {known}"
         return RpcError(ErrorTag.OPERATION_NOT_SUPPORTED, words, type=ErrorType.PROTOCOL, info=tuple(info))
 
-    def _input(self, schema: SchemaNode, element: etree._Element, session: SessionInfo) -> RpcInput:
-        """The input, with every violation of its schema in one RpcFailure."""
-        inner = schema.child("input")
-        if inner is None:
-            raise SchemaError(f"{schema.path} has no input")  # pyang gives every rpc one
-        decoder = Decoder(self._tree, config_only=False, strict=self._agent.strict, on_leniency=session.on_leniency)
-        nodes = decoder.decode(element, inner)
-        if decoder.errors:
-            raise RpcFailure(*(_as_protocol(error, schema) for error in decoder.errors))
-        if inner.children:
-            self._check(schema, nodes)
-        return RpcInput(inner, nodes)
-
-    def _check(self, schema: SchemaNode, nodes: Sequence[EditNode]) -> None:
-        engine = self._agent.library.operations
-        body = check_document(nodes, self._namespaces)
-        document = f'<{schema.name} xmlns="{schema.namespace}"><input>{body}</input></{schema.name}>'
-        lookup = value_lookup(nodes)
-        try:
-            engine.check_payload(document, lookup)
-            canonicalise(nodes, engine, {})
-            engine.validate(document, Contents.OPERATION, lookup)
-        except RpcFailure as failure:
-            raise RpcFailure(*(_as_protocol(error, schema) for error in failure.errors)) from failure
-
     def _body(self, schema: SchemaNode, result: Reply) -> bytes:
         if isinstance(result, Ok):
             return _OK
@@ -120,23 +113,6 @@ class Dispatcher:
             raise SchemaError(f"{schema.path} has no output")
         made = build(output, result.values)
         return encode(made.children.items(), self._namespaces) or _OK
-
-
-def _as_protocol(error: RpcError, schema: SchemaNode) -> RpcError:
-    """A parameter's error: of the protocol layer, a missing one as RFC 6241 names it."""
-    operation = f"/{schema.module.name}:{schema.name}"
-    path = error.path
-    if path is not None:
-        # The operations context has the parameters below /module:rpc/input; on the wire there is no <input>.
-        path = path.replace(f"{operation}/input", operation, 1)
-        if not path.startswith(operation):
-            path = f"{operation}/{path.removeprefix('/').removeprefix(f'{schema.module.name}:')}"
-    words = error.message.replace(f"{operation}/input", schema.name)
-    found = replace(error, type=ErrorType.PROTOCOL, path=path, message=words)
-    if error.tag is ErrorTag.DATA_MISSING and error.app_tag in (None, "missing-choice"):
-        name = (path or "").rpartition("/")[2].rpartition(":")[2]
-        return replace(found, tag=ErrorTag.MISSING_ELEMENT, info=(InfoElement("bad-element", name),))
-    return found
 
 
 def _not_supported(schema: SchemaNode) -> RpcError:
