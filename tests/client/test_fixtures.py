@@ -112,23 +112,11 @@ def test_the_plugin_is_light() -> None:
 
 
 def test_in_a_project_of_a_user(tmp_path: Path) -> None:
-    """A fresh pytest, with nothing of ours but the installed package."""
-    (tmp_path / "test_mine.py").write_text(
-        "import pytest\n"
-        "from mlag_client import PeerLinkSource\n"
-        "from mlag_client.testing import assert_yang_valid\n\n"
-        "def test_pair(mlag_pair):\n"
-        "    source = PeerLinkSource.of('10.1.1.1', '10.1.1.2', 2048)\n"
-        "    first, second = (device.client() for device in mlag_pair)\n"
-        "    first.set_peer_link(source)\n"
-        "    second.set_peer_link(source.mirrored())\n"
-        "    assert first.wait_until_up().channel.up\n"
-        "    assert_yang_valid(first.manager.get(), first)\n\n"
-        "@pytest.mark.mlag_agent(strict=True)\n"
-        "def test_strict(mlag_agent):\n"
-        "    assert mlag_agent.device.settings.strict\n",
-        encoding="utf-8",
-    )
+    """The example of docs/client.md in a fresh pytest, with nothing of ours but the installed package."""
+    text = (Path(__file__).resolve().parents[2] / "docs" / "client.md").read_text(encoding="utf-8")
+    _, _, after = text.partition("runs this block. -->\n```python\n")
+    example, _, _ = after.partition("```")
+    (tmp_path / "test_mine.py").write_text(example, encoding="utf-8")
     run = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:asyncio", "--strict-markers", "-W", "error", str(tmp_path)],
         cwd=tmp_path, capture_output=True, text=True, timeout=100, check=False,
