@@ -29,6 +29,7 @@ from mlag_client.client import INTERVAL, DfsClient, connect, not_converged, not_
 from mlag_client.errors import (
     ConnectFailed,
     GroupMissing,
+    InvalidRequest,
     MlagClientError,
     NotConfigured,
     NotConverged,
@@ -61,6 +62,7 @@ EXIT_REFUSED, EXIT_USAGE, EXIT_CONNECT, EXIT_TIME, EXIT_DIFFERENT, EXIT_LOST, EX
 EXIT_CODES: Final[tuple[tuple[type[MlagClientError], int], ...]] = (
     (RpcFailed, EXIT_REFUSED),
     (ConnectFailed, EXIT_CONNECT),
+    (InvalidRequest, EXIT_USAGE),
     (NotInTime, EXIT_TIME),
     (UndoMismatch, EXIT_DIFFERENT),
     (NotConfigured, EXIT_DIFFERENT),

@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar
 
 from lxml import etree
 
-from mlag_client.errors import UnexpectedReply
+from mlag_client.errors import InvalidRequest, UnexpectedReply
 from mlag_client.model import (
     BackupRates,
     ChannelState,
@@ -84,7 +84,10 @@ def _add(parent: etree._Element, name: str, text: object = None, operation: str 
     """A child in the parent's namespace."""
     child = etree.SubElement(parent, f"{{{etree.QName(parent).namespace}}}{name}")
     if text is not None:
-        child.text = str(text)
+        try:
+            child.text = str(text)
+        except ValueError as error:
+            raise InvalidRequest(f"{name} {str(text)!r} holds characters that cannot be sent") from error
     if operation is not None:
         child.set(_OPERATION, operation)
     return child

@@ -9,6 +9,7 @@
     ├── ReplyTimeout           no reply in time
     ├── RpcFailed              the agent answered with one or more <rpc-error>
     ├── UnexpectedReply        the reply is not what the YANG module says
+    ├── InvalidRequest         a value that XML cannot carry; nothing was sent
     ├── GroupMissing           the DFS group is not configured, so it has no state
     ├── NotConfigured          undo of what is not configured
     ├── UndoMismatch           undo with parameters that are not those configured
@@ -31,6 +32,7 @@ __all__ = [
     "ConnectFailed",
     "GroupMissing",
     "HostKeyUnknown",
+    "InvalidRequest",
     "LoginRefused",
     "MlagClientError",
     "NotConfigured",
@@ -125,6 +127,10 @@ class RpcFailed(MlagClientError):
 
 class UnexpectedReply(MlagClientError):
     """The reply does not follow the YANG module that this client was written for."""
+
+
+class InvalidRequest(MlagClientError, ValueError):
+    """A value with characters that XML 1.0 does not have, such as control characters; nothing was sent."""
 
 
 class GroupMissing(MlagClientError):

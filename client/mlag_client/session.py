@@ -244,7 +244,7 @@ class Session:
             raise ReplyTimeout(f"no reply to {operation} in {self.manager.timeout:g} s")
         if rpc.error is not None:
             raise _lost(operation, rpc.error)
-        root = etree.fromstring(rpc.reply.xml.encode(), _PARSER)
+        root = _root(rpc.reply)
         errors = rpc_errors(root)
         if errors:
             raise RpcFailed(errors, operation)
@@ -283,4 +283,7 @@ def _of_ncclient(error: RPCError) -> Iterable[RpcErrorInfo]:
 
 def _root(reply: Any) -> etree._Element:
     """``<rpc-reply>``, parsed anew: what ncclient parsed depends on its device handler."""
-    return etree.fromstring(str(reply.xml).encode(), _PARSER)
+    try:
+        return etree.fromstring(str(reply.xml).encode(), _PARSER)
+    except etree.XMLSyntaxError as error:
+        raise UnexpectedReply(f"the reply is no XML: {error}") from error

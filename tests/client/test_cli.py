@@ -168,6 +168,7 @@ def test_1_refused_by_the_agent(call: Call, mlag_agent: RunningAgent) -> None:
         (("fault", "channel", "cut", "--delay", "5"), "--delay goes with"),
         (("--insecure", "--known-hosts", __file__, "peer-link", "show"), "exclude each other"),
         (("walk",), "No such command"),
+        ((*SET, "--vpn-instance", "Bl\aue"), "cannot be sent"),
     ],
 )
 def test_2_wrong_use(call: Call, mlag_agent: RunningAgent, arguments: tuple[str, ...], words: str) -> None:

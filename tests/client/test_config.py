@@ -12,6 +12,7 @@ from mlag_client import (
     BackupRates,
     DfsClient,
     GroupMissing,
+    InvalidRequest,
     NotConfigured,
     PeerLinkSource,
     RpcFailed,
@@ -195,6 +196,20 @@ def test_rates(client: DfsClient) -> None:
     assert client.rates() == BackupRates(None, None)
     with pytest.raises(ValueError, match="at least one"):
         client.set_rates()
+
+
+def test_what_xml_cannot_carry_is_not_sent(client: DfsClient) -> None:
+    with pytest.raises(InvalidRequest, match="vpn-instance"):
+        client.set_peer_link(replace(VPN, vpn_instance="Bl\x07ue"))
+    assert_clean(client, datastores(client)[0])
+
+
+def test_a_name_outside_of_ascii_is_carried(client: DfsClient) -> None:
+    source = replace(VPN, vpn_instance="Grün & <Rot>")
+    client.add_vpn_instance("Grün & <Rot>")
+    client.set_peer_link(source)
+    assert client.peer_link() == source
+    client.undo_peer_link(source)
 
 
 def test_somebody_elses_lock_is_respected(mlag_agent: RunningAgent, source: PeerLinkSource) -> None:
