@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
-from mlag_agent.data.edit import Editor
 from mlag_agent.data.decode import Operation
+from mlag_agent.data.edit import Editor
 from mlag_agent.data.encode import encode_children
 from mlag_agent.data.tree import Container, empty
 from mlag_agent.datastore.payload import PayloadReader
@@ -57,7 +57,9 @@ class Bench:
         after = editor.apply(root, nodes, default)
         return after, [*problems, *editor.errors]
 
-    def edit(self, root: Container, text: str, default: Operation = Operation.MERGE, *, strict: bool = False) -> Container:
+    def edit(
+        self, root: Container, text: str, default: Operation = Operation.MERGE, *, strict: bool = False
+    ) -> Container:
         """Root after an edit; raises RpcFailure with every violation."""
         nodes = self.reader.read(self.config(text), strict=strict)
         editor = Editor()

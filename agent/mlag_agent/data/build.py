@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
 
-from mlag_agent.schema.nodes import Kind, SchemaNode
 from mlag_agent.data.tree import AnyData, Container, LeafList, ListNode, Node
+from mlag_agent.schema.nodes import Kind, SchemaNode
 
 __all__ = ["build", "build_entries", "text"]
 

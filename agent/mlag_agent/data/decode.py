@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import cast
 
 from lxml import etree
 
+from mlag_agent.data.edit_node import NETCONF_NS, YANG_NS, EditNode, Insert, Operation
+from mlag_agent.data.path import key_predicates
 from mlag_agent.errors import ErrorTag, InfoElement, RpcError
 from mlag_agent.schema.nodes import Choice, Kind, LeafType, Module, SchemaNode, SchemaTree
 from mlag_agent.schema.violations import MAX_ERRORS, more_errors
-from mlag_agent.data.edit_node import NETCONF_NS, YANG_NS, EditNode, Insert, Operation
-from mlag_agent.data.path import key_predicates
 
 __all__ = ["NETCONF_NS", "YANG_NS", "Decoder", "EditNode", "Insert", "OnLeniency", "Operation"]
 
@@ -80,10 +79,8 @@ class Decoder:
         append = parent.children.append
         for element in elements:
             tag = element.tag
-            schema = tags.get(tag)  # type: ignore[arg-type]  # a comment's tag is a function: no key
+            schema = tags.get(tag)
             if schema is None or (self._config_only and not schema.config):
-                if not isinstance(tag, str):
-                    continue
                 schema = self._match(element, parent, top)
                 if schema is None:
                     continue
@@ -113,7 +110,7 @@ class Decoder:
         config_only = self._config_only
         leafs: dict[SchemaNode, str] = {}
         for child in element:
-            leaf = tags.get(cast(str, child.tag))
+            leaf = tags.get(child.tag)
             if leaf is None or not leaf.simple or leaf in leafs or len(child) or child.attrib:
                 return False
             if config_only and not leaf.config:

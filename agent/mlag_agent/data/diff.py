@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from mlag_agent.schema.nodes import Kind, SchemaNode
 from mlag_agent.data.edit_node import NETCONF_NS, YANG_NS
 from mlag_agent.data.encode import Encoder, leaf_element
 from mlag_agent.data.path import child_path, quotable, quoted
 from mlag_agent.data.tree import Container, Keys, LeafList, ListNode, Node, same
+from mlag_agent.schema.nodes import Kind, SchemaNode
 
 __all__ = ["Change", "ChangeKind", "changes", "edit_document"]
 
@@ -204,17 +204,16 @@ class _Writer:
         before = was.values if isinstance(was, LeafList) else ()
         after = now.values if isinstance(now, LeafList) else ()
         kept = set(after)
-        for value in before:
-            if value not in kept:
-                out.append(leaf_element(node, value, self._namespaces, _operation("remove")).encode())
+        gone = [value for value in before if value not in kept]
+        out.extend(leaf_element(node, value, self._namespaces, _operation("remove")).encode() for value in gone)
         if not node.user_ordered:
             known = set(before)
             out.extend(leaf_element(node, v, self._namespaces).encode() for v in after if v not in known)
             return
         start, end = _middle([value for value in before if value in kept], after)
         attributes = _insert(node, (after[start - 1],) if start else None)
-        for value in reversed(after[start:end]):
-            out.append(leaf_element(node, value, self._namespaces, attributes).encode())
+        moved = reversed(after[start:end])
+        out.extend(leaf_element(node, value, self._namespaces, attributes).encode() for value in moved)
 
 
 def _middle(was: Sequence[object], now: Sequence[object]) -> tuple[int, int]:
@@ -243,6 +242,7 @@ def _insert(node: SchemaNode, previous: Keys | None) -> str:
 
 
 def _attribute(text: str) -> str:
-    for char, entity in (("&", "&amp;"), ("<", "&lt;"), ('"', "&quot;"), ("\n", "&#10;"), ("\t", "&#9;"), ("\r", "&#13;")):
+    entities = (("&", "&amp;"), ("<", "&lt;"), ('"', "&quot;"), ("\n", "&#10;"), ("\t", "&#9;"), ("\r", "&#13;"))
+    for char, entity in entities:
         text = text.replace(char, entity)
     return text

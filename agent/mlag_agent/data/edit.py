@@ -6,14 +6,14 @@ one reply names them all; what violates is left as it was, which is what ``conti
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-from mlag_agent.errors import ErrorTag, InfoElement, RpcError
-from mlag_agent.schema.nodes import Kind, SchemaNode
-from mlag_agent.schema.violations import MAX_ERRORS, more_errors
 from mlag_agent.data.anydata import stored_form
 from mlag_agent.data.edit_node import EditNode, Operation
 from mlag_agent.data.tree import AnyData, Container, Keys, LeafList, ListNode, Node
+from mlag_agent.errors import ErrorTag, InfoElement, RpcError
+from mlag_agent.schema.nodes import Kind, SchemaNode
+from mlag_agent.schema.violations import MAX_ERRORS, more_errors
 
 __all__ = ["Editor"]
 
@@ -44,13 +44,13 @@ class Editor:
         old = Container(root.schema, {}) if default is Operation.REPLACE else root
         inherited = Operation.MERGE if default is Operation.REPLACE else default
         children = self._children(root.schema, old, nodes, inherited)
-        return root if children is root._children else Container(root.schema, children)  # noqa: SLF001
+        return root if children is root._children else Container(root.schema, children)
 
     def _children(
         self, schema: SchemaNode, old: Container | None, nodes: Sequence[EditNode], inherited: Operation
     ) -> Mapping[SchemaNode, Node]:
         """The children of one container or entry after the payload's nodes."""
-        before: Mapping[SchemaNode, Node] = old._children if old is not None else _NO_DATA  # noqa: SLF001
+        before: Mapping[SchemaNode, Node] = old._children if old is not None else _NO_DATA
         after: dict[SchemaNode, Node] = dict(before)
         unsorted = False
         grouped: dict[SchemaNode, list[EditNode]] = {}
@@ -97,7 +97,8 @@ class Editor:
                 self._missing(node)
             return was
         if operation in (Operation.DELETE, Operation.REMOVE):
-            return self._gone(node, was, operation)
+            self._gone(node, was, operation)
+            return None
         if operation is Operation.CREATE and was is not None:
             self._exists(node)
             return was
@@ -114,7 +115,8 @@ class Editor:
             if operation is Operation.MERGE:
                 return _merge_leafs(was, node.leafs or {})
         if operation in (Operation.DELETE, Operation.REMOVE):
-            return self._gone(node, was, operation)
+            self._gone(node, was, operation)
+            return None
         if operation is Operation.CREATE and was is not None:
             self._exists(node)
             return was
@@ -126,7 +128,7 @@ class Editor:
         # Below a created or replaced node nothing exists: merging into nothing is creating.
         below = Operation.MERGE if operation in (Operation.REPLACE, Operation.CREATE) else operation
         children = self._children(schema, old, node.children, below)
-        if was is not None and children is was._children:  # noqa: SLF001
+        if was is not None and children is was._children:
             return was
         if not children and not schema.presence and schema.kind is Kind.CONTAINER:
             return None
@@ -180,7 +182,7 @@ class Editor:
             touched.add(keys)
             before = was.get(keys) if was is not None else None
             after = self._entry(node, before, inherited)
-            if after is before and node.insert is None:
+            if after is before and (after is None or node.insert is None):
                 continue
             if order is None and (after is None or before is None or node.insert is not None):
                 # The order itself changes, which takes a look at all of it.
@@ -189,10 +191,12 @@ class Editor:
                 assert order is not None
                 order.remove(keys)
                 continue
-            if after is not before:
-                changed[keys] = after
             if order is not None:
                 self._place(node, keys, order)
+                if keys not in order:
+                    continue  # a new entry that is to stand beside one that is not there
+            if after is not before:
+                changed[keys] = after
         return self._reordered(schema, was, order, changed)
 
     @staticmethod
@@ -321,7 +325,7 @@ def _build(node: EditNode, editor: Editor) -> Container | None:
     schema = node.schema
     if node.leafs is not None:
         return Container(schema, _in_order(node.leafs))
-    children = editor._children(schema, None, node.children, Operation.MERGE)  # noqa: SLF001  # one module
+    children = editor._children(schema, None, node.children, Operation.MERGE)  # one module
     return Container(schema, children) if children or schema.presence or schema.kind is Kind.LIST else None
 
 
@@ -332,12 +336,12 @@ def _in_order(children: dict[SchemaNode, Node] | dict[SchemaNode, str]) -> Mappi
         if child.position < last:
             return dict(sorted(children.items(), key=lambda item: item[0].position))
         last = child.position
-    return children  # type: ignore[return-value]  # a leaf is a Node
+    return children
 
 
 def _merge_leafs(was: Container, leafs: Mapping[SchemaNode, str]) -> Container:
     """An entry that exists with leafs, none of which stands in a choice, merged into it."""
-    before = was._children  # noqa: SLF001
+    before = was._children
     if all(before.get(leaf) == value for leaf, value in leafs.items()):
         return was
     return Container(was.schema, _in_order({**before, **leafs}))

@@ -8,9 +8,9 @@ from enum import StrEnum
 
 from lxml import etree
 
-from mlag_agent.schema.nodes import Kind, SchemaNode
 from mlag_agent.data.path import child_path
 from mlag_agent.data.tree import Keys
+from mlag_agent.schema.nodes import Kind, SchemaNode
 
 __all__ = ["NETCONF_NS", "YANG_NS", "EditNode", "Insert", "Operation"]
 

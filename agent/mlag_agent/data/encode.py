@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from mlag_agent.schema.nodes import SchemaNode
 from mlag_agent.data.tree import AnyData, Chunk, Container, LeafList, ListNode, Node
+from mlag_agent.schema.nodes import SchemaNode
 
 __all__ = ["encode", "encode_children", "escape", "leaf_element", "prefix_declarations"]
 
@@ -55,8 +55,7 @@ class Encoder:
         elif isinstance(value, Container):
             self.container(value, out)
         elif isinstance(value, ListNode):
-            for chunk in value.chunks:
-                out.append(self.chunk(chunk))
+            out.extend(map(self.chunk, value.chunks))
         elif isinstance(value, LeafList):
             out.extend(leaf_element(schema, item, self._namespaces).encode() for item in value.values)
         else:
@@ -75,7 +74,7 @@ class Encoder:
     def container(self, value: Container, out: list[bytes]) -> None:
         """A container or list entry."""
         schema = value.schema
-        children = value._children  # noqa: SLF001  # without a read-only view for each entry of a long list
+        children = value._children  # without a read-only view for each entry of a long list
         if not children:
             out.append(f"<{schema.head}/>".encode())
             return

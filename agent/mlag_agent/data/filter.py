@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 
 from lxml import etree
 
+from mlag_agent.data.anydata import select_within
 from mlag_agent.data.edit_node import NETCONF_NS
-from mlag_agent.schema.nodes import Kind, SchemaNode, SchemaTree
-from mlag_agent.data.tree import Container, LeafList, ListNode, Node
+from mlag_agent.data.tree import AnyData, Container, LeafList, ListNode, Node
+from mlag_agent.schema.nodes import SchemaNode, SchemaTree
 
 __all__ = ["SubtreeFilter"]
 
@@ -27,36 +28,43 @@ XML_NS = "http://www.w3.org/XML/1998/namespace"
 
 @dataclass(slots=True)
 class _Step:
-    """One filter element, for one schema node that it can match."""
+    """A selection or containment node, for one schema node that it can match."""
 
     schema: SchemaNode
-    text: str | None  # content match: the value wanted
-    children: list[_Step] = field(default_factory=list)
-    impossible: bool = False  # an unmatched content or attribute match below: nothing here can be selected
-    selects: bool = False  # selection node: all of it
+    level: _Level | None  # containment: what is asked for below; None: a selection node, all of it
+    element: etree._Element  # for what stands in anydata, which no schema node describes
+
+
+@dataclass(slots=True)
+class _Level:
+    """A set of sibling filter elements (RFC 6241 section 6.2.5)."""
+
+    matches: list[tuple[tuple[SchemaNode, str], ...]] = field(default_factory=list)
+    """Content matches; each may match one of several schema nodes of its name when it has no namespace."""
+    steps: list[_Step] = field(default_factory=list)
+    selects: bool = False  # whether there is anything but content matches
 
 
 class SubtreeFilter:
     """A compiled ``<filter type="subtree">``."""
 
-    def __init__(self, steps: list[_Step]) -> None:
-        self._steps = steps
+    def __init__(self, level: _Level) -> None:
+        self._level = level
 
     @classmethod
     def compile(cls, elements: Iterable[etree._Element], tree: SchemaTree, canonical: Canonical) -> SubtreeFilter:
         """From the children of ``<filter>``; what matches no schema node selects nothing."""
-        compiler = _Compiler(tree, canonical)
-        steps, _ = compiler.level(elements, tree.data)
-        return cls(steps)
+        return cls(_Compiler(tree, canonical).level(elements, tree.data))
 
     @property
     def top_level(self) -> frozenset[SchemaNode]:
         """The top-level nodes that the filter can select from."""
-        return frozenset(step.schema for step in self._steps if not step.impossible)
+        asked = {step.schema for step in self._level.steps}
+        return frozenset(asked.union(*({node for node, _ in match} for match in self._level.matches)))
 
     def apply(self, root: Container) -> Container:
         """What the filter selects of ``root``: a root again, empty where nothing is selected."""
-        selected = _select(root, self._steps)
+        selected = _select(root, (self._level,))
         return Container(root.schema, {}) if selected is None else selected
 
 
@@ -65,27 +73,22 @@ class _Compiler:
         self._tree = tree
         self._canonical = canonical
 
-    def level(self, elements: Iterable[etree._Element], parent: SchemaNode) -> tuple[list[_Step], bool]:
-        """Steps below ``parent``, and whether a content match there can never be true."""
-        steps: list[_Step] = []
-        impossible = False
+    def level(self, elements: Iterable[etree._Element], parent: SchemaNode) -> _Level:
+        """What is asked for below ``parent``; a content match that can never be true has no schema nodes."""
+        level = _Level()
         for element in elements:
-            if not isinstance(element.tag, str):
-                continue
             text = (element.text or "").strip()
-            content = bool(text) and not len(element)
             # YANG data has no attributes, so an attribute match is never true (RFC 6241 section 6.2.2).
             attributes = any(etree.QName(str(name)).namespace != XML_NS for name in element.attrib)
-            matched = [] if attributes else self._matching(element, parent)
-            matched = [node for node in matched if not content or node.kind in (Kind.LEAF, Kind.LEAF_LIST)]
-            if content and not matched:
-                impossible = True
-            elif not matched:
-                # It selects nothing, but its siblings are then no longer content matches alone.
-                steps.append(_Step(parent, None, impossible=True))
-            for node in matched:
-                steps.append(self._step(element, node, text if content else None))
-        return steps, impossible
+            nodes = [] if attributes else self._matching(element, parent)
+            if text and not len(element):
+                leafs = [node for node in nodes if node.type is not None]
+                level.matches.append(tuple((leaf, self._value(element, leaf, text)) for leaf in leafs))
+                continue
+            level.selects = True
+            below = list(element)
+            level.steps.extend(_Step(n, self.level(below, n) if below else None, element) for n in nodes)
+        return level
 
     def _matching(self, element: etree._Element, parent: SchemaNode) -> list[SchemaNode]:
         name = etree.QName(element)
@@ -96,105 +99,110 @@ class _Compiler:
         # is in and which clients that make it the default give to every filter node without one of its own.
         return [node for (_, local), node in parent.children.items() if local == name.localname]
 
-    def _step(self, element: etree._Element, node: SchemaNode, text: str | None) -> _Step:
-        if text is not None:
-            return _Step(node, self._value(element, node, text))
-        children = [child for child in element if isinstance(child.tag, str)]
-        if not children:
-            return _Step(node, None, selects=True)
-        steps, impossible = self.level(children, node)
-        return _Step(node, None, steps, impossible)
-
     def _value(self, element: etree._Element, node: SchemaNode, text: str) -> str:
-        if node.type is not None and node.type.prefixed:
+        kind = node.type
+        if kind is not None and kind.prefixed:
 
             def resolve(match: re.Match[str]) -> str:
                 module = self._tree.module_of_namespace(element.nsmap.get(match[1]) or "")
                 return f"{module.name}:" if module is not None else match[0]
 
             text = re.sub(r"([A-Za-z_][\w.-]*):(?=[A-Za-z_*])", resolve, text)
-            if ":" not in text:
+            if ":" not in text and kind.base == "identityref":
                 text = f"{node.module.name}:{text}"
         return self._canonical(node, text)
 
 
-def _select(instance: Container, steps: Sequence[_Step]) -> Container | None:
-    """One sibling set against one instance (RFC 6241 section 6.2.5); None when it selects nothing."""
+def _select(instance: Container, levels: Sequence[_Level]) -> Container | None:
+    """Sets of sibling filter elements against one instance (RFC 6241 section 6.2.5); None: nothing is selected.
+
+    There are several sets when several filter elements match the instance's node; the result is their union.
+    """
     kept: dict[SchemaNode, Node] = {}
-    content = [step for step in steps if step.text is not None]
-    for step in content:
-        value = instance.get(step.schema)
-        if isinstance(value, LeafList) and step.text in value.values:
-            kept[step.schema] = LeafList(step.schema, (step.text,))
-        elif value == step.text:
-            kept[step.schema] = step.text
-        else:
-            return None
-    if content and len(content) == len(steps):
-        return instance
-    chosen = bool(content)
-    for step in steps:
-        if step.text is not None or step.impossible:
+    steps: dict[SchemaNode, list[_Step]] = {}
+    chosen = False
+    for level in levels:
+        matched = _content(instance, level)
+        if matched is None:
             continue
-        value = instance.get(step.schema)
-        part = None if value is None else _part(value, step)
+        if matched and not level.selects:
+            return instance
+        chosen = chosen or bool(matched)
+        for node, value in matched.items():
+            earlier = kept.get(node)
+            kept[node] = _both(earlier, value) if isinstance(earlier, LeafList) else value
+        for step in level.steps:
+            steps.setdefault(step.schema, []).append(step)
+    for node, asked in steps.items():
+        here = instance.get(node)
+        part = None if here is None else _part(here, asked)
         if part is not None:
             chosen = True
-            mine = kept.get(step.schema)
-            kept[step.schema] = part if mine is None else _union(mine, part)
+            matched_part = kept.get(node)
+            kept[node] = _both(matched_part, part) if isinstance(matched_part, LeafList) else part
     if not chosen:
         return None
     for key in instance.schema.key_nodes:
-        value = instance.get(key)
-        if value is not None:
-            kept[key] = value
+        key_value = instance.get(key)
+        if key_value is not None:
+            kept[key] = key_value
     return Container.ordered(instance.schema, kept)
 
 
-def _part(value: Node, step: _Step) -> Node | None:
-    if step.selects:
+def _content(instance: Container, level: _Level) -> dict[SchemaNode, Node] | None:
+    """What the content matches select; None when one of them is not true."""
+    found: dict[SchemaNode, Node] = {}
+    for match in level.matches:
+        true = False
+        for node, text in match:
+            value = instance.get(node)
+            if isinstance(value, LeafList) and text in value.values:
+                one: Node = LeafList(node, (text,))
+                mine = found.get(node)
+                found[node] = _both(mine, one) if isinstance(mine, LeafList) else one
+                true = True
+            elif value == text:
+                found[node] = text
+                true = True
+        if not true:
+            return None
+    return found
+
+
+def _both(one: LeafList, other: Node) -> LeafList:
+    """Values that either has."""
+    assert isinstance(other, LeafList)
+    return LeafList(one.schema, dict.fromkeys((*one.values, *other.values)))
+
+
+def _part(value: Node, steps: Sequence[_Step]) -> Node | None:
+    levels = [step.level for step in steps if step.level is not None]
+    if len(levels) < len(steps):
         return value
     if isinstance(value, Container):
-        return _select(value, step.children)
+        return _select(value, levels)
     if isinstance(value, ListNode):
-        wanted = {child.schema: child.text for child in step.children if child.text is not None}
-        keys = value.schema.key_nodes
-        rows: Iterable[Container]
-        if keys and all(key in wanted for key in keys) and _one_each(step.children, keys):
-            try:
-                row = value.get(tuple(wanted[key] or "" for key in keys))
-            except ValueError:  # an integer key asked for with a text that is no integer
-                row = None
-            rows = () if row is None else (row,)
-        else:
-            rows = value
-        selected = [part for row in rows if (part := _select(row, step.children)) is not None]
+        rows = _looked_up(value, levels)
+        selected = [part for row in (value if rows is None else rows) if (part := _select(row, levels)) is not None]
         return ListNode.of(value.schema, selected) if selected else None
+    if isinstance(value, AnyData):
+        return select_within(value, [step.element for step in steps])
     return None
 
 
-def _one_each(steps: Sequence[_Step], keys: Sequence[SchemaNode]) -> bool:
-    return all(sum(step.schema is key for step in steps) == 1 for key in keys)
-
-
-def _union(one: Node, other: Node) -> Node:
-    """Two selections of the same data in one."""
-    if isinstance(one, Container) and isinstance(other, Container):
-        children: dict[SchemaNode, Node] = dict(one.children)
-        for node, value in other.children.items():
-            mine = children.get(node)
-            children[node] = value if mine is None else _union(mine, value)
-        return Container.ordered(one.schema, children)
-    if isinstance(one, ListNode) and isinstance(other, ListNode):
-        if not one.schema.keys:
-            return one if len(one) >= len(other) else other
-        rows = {entry.keys: entry for entry in one}
-        for entry in other:
-            mine_row = rows.get(entry.keys)
-            merged = entry if mine_row is None else _union(mine_row, entry)
-            assert isinstance(merged, Container)
-            rows[entry.keys] = merged
-        return ListNode.of(one.schema, rows.values())
-    if isinstance(one, LeafList) and isinstance(other, LeafList):
-        return LeafList(one.schema, dict.fromkeys((*one.values, *other.values)))
-    return other
+def _looked_up(value: ListNode, levels: Sequence[_Level]) -> Sequence[Container] | None:
+    """The only entry that can match when all keys are given by content matches; None: they are not."""
+    keys = value.schema.key_nodes
+    if len(levels) != 1 or not keys:
+        return None
+    wanted: dict[SchemaNode, str] = {}
+    for match in levels[0].matches:
+        if len(match) == 1:
+            wanted.setdefault(*match[0])
+    if not all(key in wanted for key in keys):
+        return None
+    try:
+        row = value.get(tuple(wanted[key] for key in keys))
+    except ValueError:  # an integer key asked for with a text that is no integer
+        return ()
+    return () if row is None else (row,)

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from mlag_agent.schema.nodes import Kind, SchemaNode, SchemaTree
 from mlag_agent.data.tree import AnyData, Container, Keys, LeafList, ListNode, Node
+from mlag_agent.schema.nodes import Kind, SchemaNode, SchemaTree
 
 __all__ = ["InstancePathError", "child_path", "find", "key_predicates", "quotable", "quoted", "steps"]
 

@@ -109,7 +109,7 @@ class Container:
     @property
     def children(self) -> Mapping[SchemaNode, Node]:
         """Schema node to data, in schema order."""
-        return MappingProxyType(self._children)  # type: ignore[arg-type]  # a dict, seen as Mapping
+        return MappingProxyType(self._children)
 
     @property
     def keys(self) -> Keys:
@@ -206,7 +206,7 @@ class ListNode:
         if schema.user_ordered:
             return cls(schema, _cut(list(entries.values()), list(entries)))
         by_order = _by_order(schema, entries)
-        order = sorted(by_order)  # type: ignore[type-var]  # all keys of one list have one shape
+        order = sorted(by_order)
         return cls(schema, _cut([by_order[key] for key in order], order))
 
     def __len__(self) -> int:
@@ -221,8 +221,8 @@ class ListNode:
             found = self._place(keys)
             return None if found is None else self.chunks[found[0]].entries[found[1]]
         wanted = canonical_order(self.schema, keys)
-        chunk = self.chunks[max(0, bisect_right(self._starts, wanted) - 1)]  # type: ignore[type-var]
-        at = bisect_left(chunk.order, wanted)  # type: ignore[type-var]
+        chunk = self.chunks[max(0, bisect_right(self._starts, wanted) - 1)]
+        at = bisect_left(chunk.order, wanted)
         return chunk.entries[at] if at < len(chunk.order) and chunk.order[at] == wanted else None
 
     def _place(self, keys: Keys) -> tuple[int, int] | None:
@@ -237,7 +237,7 @@ class ListNode:
         """System-ordered: with entries put in (or taken out, for None); only touched chunks are rebuilt."""
         by_chunk: dict[int, dict[SortKey, Container | None]] = {}
         for wanted, entry in _by_order(self.schema, changes).items():
-            at = max(0, bisect_right(self._starts, wanted) - 1)  # type: ignore[type-var]
+            at = max(0, bisect_right(self._starts, wanted) - 1)
             by_chunk.setdefault(at, {})[wanted] = entry
         chunks: list[Chunk] = []
         for at, chunk in enumerate(self.chunks):
@@ -245,8 +245,8 @@ class ListNode:
             if mine is None:
                 chunks.append(chunk)
                 continue
-            merged: dict[SortKey, Container | None] = dict(zip(chunk.order, chunk.entries, strict=True)) | mine
-            order = sorted(key for key, entry in merged.items() if entry is not None)  # type: ignore[type-var]
+            merged: dict[SortKey, Container | None] = {**dict(zip(chunk.order, chunk.entries, strict=True)), **mine}
+            order = sorted(key for key, entry in merged.items() if entry is not None)
             chunks.extend(_cut([merged[key] for key in order], order))  # type: ignore[misc]
         return ListNode(self.schema, _joined(chunks)) if chunks else None
 
@@ -304,7 +304,7 @@ def same(one: Node | None, other: Node | None) -> bool:
     if one is other:
         return True
     if isinstance(one, Container) and isinstance(other, Container):
-        left, right = one._children, other._children  # noqa: SLF001  # the same module
+        left, right = one._children, other._children  # the same module
         return (
             one.schema is other.schema
             and len(left) == len(right)

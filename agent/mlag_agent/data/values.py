@@ -7,11 +7,11 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
-from mlag_agent.schema.nodes import Kind, SchemaNode
-from mlag_agent.schema.violations import ValueLookup
 from mlag_agent.data.edit_node import EditNode, Insert
 from mlag_agent.data.encode import leaf_element
 from mlag_agent.data.lexical import canonical_text
+from mlag_agent.schema.nodes import Kind, SchemaNode
+from mlag_agent.schema.violations import ValueLookup
 
 __all__ = ["Canonical", "Transforms", "canonicalise", "check_document", "value_lookup"]
 

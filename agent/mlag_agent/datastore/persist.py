@@ -23,6 +23,9 @@ _LOG = logging.getLogger(__name__)
 
 SCHEMA_VERSION = 1
 
+# An agent that is just ending lets go of the file within this.
+LOCK_WAIT_SECONDS = 0.5
+
 # Edits weighing less than this never cause a snapshot: small datastores would be rewritten all the time.
 SNAPSHOT_FLOOR_BYTES = 64 * 1024
 
@@ -53,31 +56,34 @@ class Journal:
         """Open or make the file (mode 0600).
 
         A file that is damaged is set aside as ``NAME.damaged-N`` and reported in the log; raises SettingsError
-        when the folder cannot be written or the file is of a newer version.
+        when another agent uses the file, the folder cannot be written or the file is of a newer version.
         """
         try:
             return cls(cls._connect(path), path)
+        except OSError as error:
+            raise SettingsError(f"cannot open the state file {path}: {error}", "is the folder writable?") from error
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                words = f"another agent uses the state file {path}"
+                raise SettingsError(words, "end it, or give this one a state folder of its own") from error
+            raise SettingsError(f"cannot open the state file {path}: {error}", "is the folder writable?") from error
         except sqlite3.DatabaseError as error:
-            if not path.exists() or isinstance(error, sqlite3.OperationalError):
-                raise SettingsError(f"cannot open the state file {path}: {error}", "is the folder writable?") from error
-            aside = next(p for n in range(1, 10_000) if not (p := path.with_name(f"{path.name}.damaged-{n}")).exists())
+            aside = _set_aside(path)
             _LOG.error("state file %s is damaged (%s); set aside as %s, starting without it", path, error, aside.name)
-            path.rename(aside)
-            for suffix in ("-wal", "-shm"):
-                path.with_name(path.name + suffix).unlink(missing_ok=True)
             return cls(cls._connect(path), path)
 
     @staticmethod
     def _connect(path: Path) -> sqlite3.Connection:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         path.touch(mode=0o600, exist_ok=True)
-        connection = sqlite3.connect(path, isolation_level=None)
+        connection = sqlite3.connect(path, isolation_level=None, timeout=LOCK_WAIT_SECONDS)
         try:
+            # One agent, one state file: a second agent on it would undo the first one's commits.  Asked for before WAL,
+            # so that there is no shared memory file.
+            connection.execute("PRAGMA locking_mode=EXCLUSIVE").fetchone()
             connection.execute("PRAGMA journal_mode=WAL").fetchone()
             connection.execute("PRAGMA synchronous=FULL")
-            # One agent, one state file: a second agent on it would undo the first one's commits.
-            connection.execute("PRAGMA locking_mode=EXCLUSIVE").fetchone()
-            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("BEGIN EXCLUSIVE")
             version = connection.execute("PRAGMA user_version").fetchone()[0]
             if version == 0:
                 for statement in _TABLES.strip().split("\n"):
@@ -114,10 +120,10 @@ class Journal:
         """
         snapshot_size, edits_size = self._weights.get(datastore, (0, 0))
         edits_size += len(edit)
+        snapshot = whole() if edits_size > max(snapshot_size, SNAPSHOT_FLOOR_BYTES) else None
         try:
             self._connection.execute("BEGIN IMMEDIATE")
-            if edits_size > max(snapshot_size, SNAPSHOT_FLOOR_BYTES):
-                snapshot = whole()
+            if snapshot is not None:
                 self._connection.execute("REPLACE INTO snapshot VALUES (?, ?)", (datastore, snapshot))
                 self._connection.execute("DELETE FROM edit WHERE datastore = ?", (datastore,))
                 snapshot_size, edits_size = len(snapshot), 0
@@ -151,12 +157,27 @@ class Journal:
         self._weights[datastore] = (len(config), 0)
 
     def _rollback(self) -> None:
-        if self._connection.in_transaction:
-            self._connection.execute("ROLLBACK")
+        """After an error: SQLite has rolled back by itself after some (a full disk), and the file may be gone."""
+        try:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+        except sqlite3.Error:
+            _LOG.exception("state file %s: the transaction cannot be rolled back; it ends with the agent", self._path)
 
     def close(self) -> None:
         """Close the file; what was acknowledged is in it."""
         self._connection.close()
+
+
+def _set_aside(path: Path) -> Path:
+    """Give a damaged file, and the log that belongs to it, another name."""
+    aside = next(p for n in range(1, 10_000) if not (p := path.with_name(f"{path.name}.damaged-{n}")).exists())
+    for suffix in ("", "-wal"):
+        file = path.with_name(path.name + suffix)
+        if file.exists():
+            file.rename(aside.with_name(aside.name + suffix))
+    path.with_name(path.name + "-shm").unlink(missing_ok=True)
+    return aside
 
 
 def _cannot_store(path: Path, error: sqlite3.Error) -> RpcFailure:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from mlag_agent.data.diff import Change
@@ -25,10 +25,16 @@ class ChangeSet:
     new: Container
     changes: tuple[Change, ...]
     restoring: bool = False
+    schema_paths: frozenset[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        # Thousands of changes are of few kinds, and each subscriber asks.
+        nodes = {change.schema for change in self.changes}
+        object.__setattr__(self, "schema_paths", frozenset(node.path for node in nodes))
 
     def touches(self, path: str) -> bool:
         """Whether anything at, below or above a schema path (``/module:a/b``) changes."""
-        return any(_related(change.schema.path, path) for change in self.changes)
+        return any(_related(changed, path) for changed in self.schema_paths)
 
 
 def _related(one: str, other: str) -> bool:
@@ -43,8 +49,13 @@ class Subscriber(Protocol[Plan]):
     makes it so and must not fail; ``abort`` gives everything back, before ``commit`` and after it, once or twice.
     """
 
-    name: str
-    paths: tuple[str, ...]
+    @property
+    def name(self) -> str:
+        """For messages and the log."""
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Schema paths."""
 
     async def prepare(self, change: ChangeSet) -> Plan:
         """Take what the change needs; raises ApplyRefused, and then holds nothing."""

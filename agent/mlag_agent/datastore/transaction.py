@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -13,14 +13,14 @@ from mlag_agent.data.diff import changes, edit_document
 from mlag_agent.data.encode import encode_children
 from mlag_agent.data.path import InstancePathError, find, steps
 from mlag_agent.data.tree import AnyData, Container, LeafList, ListNode, same
+from mlag_agent.datastore.persist import Journal
+from mlag_agent.datastore.stores import Datastore, Datastores
+from mlag_agent.datastore.subscriber import ChangeSet, Subscriber
 from mlag_agent.errors import ApplyRefused, ErrorTag, RpcError, RpcFailure
 from mlag_agent.schema.engine import Contents
 from mlag_agent.schema.library import SchemaLibrary
 from mlag_agent.schema.nodes import Kind, SchemaNode
 from mlag_agent.schema.violations import ValueLookup
-from mlag_agent.datastore.persist import Journal
-from mlag_agent.datastore.stores import Datastore, Datastores
-from mlag_agent.datastore.subscriber import ChangeSet, Subscriber
 
 __all__ = ["Transactor"]
 
@@ -83,21 +83,31 @@ class Transactor:
             self.validate(root)
             change = ChangeSet(old, root, tuple(changes(old, root)), restoring)
             prepared = await self._prepare(change)
-            try:
-                with ExitStack() as stack:
-                    if self._journal is not None and not restoring:
-                        stack.enter_context(self._writing(self._journal, old, root))
-                    await self._commit(prepared)
-            except BaseException as problem:
-                await self._abort(prepared)
-                if isinstance(problem, RpcFailure) or not isinstance(problem, Exception):
-                    raise
-                _LOG.exception("a subscriber failed to commit; the change is taken back")
-                words = f"the change could not be applied and was taken back: {problem}"
-                raise RpcFailure(RpcError(ErrorTag.OPERATION_FAILED, words)) from problem
-            self._stores.running = root
+            # From here on the change is made or taken back as a whole, whatever becomes of the session that asked.
+            await _to_the_end(self._commit(change, prepared))
+
+    async def _commit(self, change: ChangeSet, prepared: Sequence[_Prepared]) -> None:
+        """Store, commit, swap, publish."""
+        try:
+            with ExitStack() as stack:
+                # With a startup datastore, running is what the next start forgets (RFC 6241 section 8.7).
+                if self._journal is not None and self._stores.startup is None and not change.restoring:
+                    stack.enter_context(self._writing(self._journal, change.old, change.new))
+                for item in prepared:
+                    await item.subscriber.commit(item.plan)
+        except BaseException as problem:
+            await self._abort(prepared)
+            if isinstance(problem, RpcFailure) or not isinstance(problem, Exception):
+                raise
+            _LOG.exception("a subscriber failed to commit; the change is taken back")
+            words = f"the change could not be applied and was taken back: {problem}"
+            raise RpcFailure(RpcError(ErrorTag.OPERATION_FAILED, words)) from problem
+        self._stores.running = change.new
         for callback in self.published:
-            callback(change)
+            try:
+                callback(change)
+            except Exception:  # noqa: BLE001  # the change is in force: an error here must not tell the client that it is not
+                _LOG.exception("publishing a change failed")
 
     @asynccontextmanager
     async def quiet(self) -> AsyncIterator[None]:
@@ -119,7 +129,7 @@ class Transactor:
                 async with asyncio.timeout(self._deadline):
                     plan = await subscriber.prepare(change)
             except BaseException as problem:
-                await self._abort(prepared)
+                await _to_the_end(self._abort(prepared))
                 raise self._refusal(subscriber, problem) from problem
             prepared.append(_Prepared(subscriber, plan))
         return prepared
@@ -133,11 +143,6 @@ class Transactor:
             _LOG.error("subscriber %s failed in prepare", subscriber.name, exc_info=problem)
             words = f"{subscriber.name} failed: {problem}; nothing was applied"
         return ApplyRefused(RpcError(ErrorTag.OPERATION_FAILED, words))
-
-    @staticmethod
-    async def _commit(prepared: Sequence[_Prepared]) -> None:
-        for item in prepared:
-            await item.subscriber.commit(item.plan)
 
     async def _abort(self, prepared: Sequence[_Prepared]) -> None:
         """Take back in reverse order; what cannot be taken back is out of sync from then on."""
@@ -162,6 +167,22 @@ class Transactor:
             return schema, None, path
 
         return lookup
+
+
+async def _to_the_end(steps: Coroutine[Any, Any, None]) -> None:
+    """Run to the end even when the caller is cancelled meanwhile; the cancellation is then passed on."""
+    task = asyncio.ensure_future(steps)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait((task,))
+        except asyncio.CancelledError as problem:
+            cancelled = problem
+    if cancelled is not None:
+        if not task.cancelled() and task.exception() is not None:
+            _LOG.error("a change failed after its session had ended", exc_info=task.exception())
+        raise cancelled
+    task.result()
 
 
 def _summary(value: Container) -> str | None:

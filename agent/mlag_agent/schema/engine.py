@@ -157,7 +157,9 @@ def _text_of(value: Any) -> str:
     return str(value)
 
 
-_PATH_TOKEN = re.compile(r"'[^']*'|\"[^\"]*\"|(?:(?P<module>[A-Za-z_][\w.-]*):)?(?P<name>[A-Za-z_][\w.-]*)|.", re.DOTALL)
+_PATH_TOKEN = re.compile(
+    r"'[^']*'|\"[^\"]*\"|(?:(?P<module>[A-Za-z_][\w.-]*):)?(?P<name>[A-Za-z_][\w.-]*)|.", re.DOTALL
+)
 
 
 def prefixed_path(path: str) -> str:

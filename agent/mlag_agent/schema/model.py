@@ -16,8 +16,8 @@ from typing import Any
 from pyang import context, error, repository
 
 from mlag_agent.errors import SchemaError
-from mlag_agent.schema.operations import operations_variants
 from mlag_agent.schema.nodes import Case, Choice, Kind, LeafType, Lexical, Module, SchemaNode, SchemaTree
+from mlag_agent.schema.operations import operations_variants
 
 __all__ = ["LoadedSchema", "ModuleRequest", "fingerprint", "load_schema"]
 

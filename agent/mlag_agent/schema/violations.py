@@ -109,7 +109,7 @@ def constraint_error(error: Any, lookup: ValueLookup) -> RpcError:
     prefix = f"{describe(found[0], found[1])}: " if found is not None else ""
     mandatory = _MANDATORY.search(error.message)
     if mandatory is not None:
-        return _missing(*mandatory.groups(), path, found)
+        return _missing(mandatory[1], mandatory[2], path, found)
     if error.app_tag in _APP_TAGS:
         tag, app_tag = _APP_TAGS[error.app_tag]
         return RpcError(tag, f"{prefix}{words}", app_tag=app_tag, path=path, info=_non_unique(error.message))
@@ -139,7 +139,5 @@ def _non_unique(message: str) -> tuple[InfoElement, ...]:
     match = _UNIQUE.match(message)
     if match is None:
         return ()
-    leafs = match["leafs"].split()
-    return tuple(
-        InfoElement("non-unique", f"{entry}/{leaf}", YANG_NS) for entry in (match["one"], match["other"]) for leaf in leafs
-    )
+    paths = [f"{match[entry]}/{leaf}" for entry in ("one", "other") for leaf in match["leafs"].split()]
+    return tuple(InfoElement("non-unique", path, YANG_NS) for path in paths)
