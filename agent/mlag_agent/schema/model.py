@@ -73,7 +73,12 @@ def load_schema(requests: Sequence[ModuleRequest], folders: Sequence[Path]) -> L
     origin = error.Position("command line")
     requested = []
     for request in requests:
-        module = ctx.search_module(origin, request.name, request.revision)
+        try:
+            module = ctx.search_module(origin, request.name, request.revision)
+        except (TypeError, AttributeError, IndexError) as bug:
+            # pyang's parser trips over some broken texts, for instance one that ends inside of a statement's argument.
+            words = "is no YANG, perhaps cut off; `pyang FILE` may say where"
+            raise SchemaError(f"{request.name}, or a module that it imports, {words}") from bug
         if module is None:
             _raise_errors(ctx, request.name)
             raise SchemaError(f"YANG module {request.name} is not in any of: {', '.join(map(str, folders))}")
