@@ -114,7 +114,7 @@ class Device:
         host_key = load_or_create_host_key(folder / "ssh_host_ed25519_key")
         sealer = Sealer.load_or_create(folder / "sealing.key")
         engine = self._engine = Engine(
-            DeviceIdentity(settings.device.name, model.name, _system_mac(settings.device.name)),
+            _identity(settings.device.name, model.name),
             make_fabric(settings),
             timers=self._timers,
             capacity=TableCapacity(settings.tables.arp, settings.tables.nd),
@@ -252,9 +252,12 @@ def _extra_modules(settings: Settings, features: Sequence[Feature]) -> Feature:
     return Feature(name="extra modules", modules=modules, data_only=True)
 
 
-def _system_mac(name: str) -> bytes:
-    """A locally administered address that differs with the device's name."""
-    return b"\x02" + hashlib.sha256(name.encode()).digest()[:5]
+def _identity(name: str, model: str) -> DeviceIdentity:
+    """With a locally administered MAC address that differs with the device's name."""
+    try:
+        return DeviceIdentity(name, model, b"\x02" + hashlib.sha256(name.encode()).digest()[:5])
+    except ValueError as error:
+        raise SettingsError(f"{error}, and {name!r} has not", "give another --name") from error
 
 
 def _capabilities(library: SchemaLibrary, features: Sequence[Feature]) -> tuple[str, ...]:
