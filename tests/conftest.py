@@ -19,18 +19,17 @@ import pytest
 # pytest's importlib mode puts no folder of tests on the path; the client is shared by several of them.
 sys.path.insert(0, str(Path(__file__).parent))
 
-from netconf_client import PASSWORD, USER, Client  # noqa: E402
-
-from mlag_agent.access.users import hash_password  # noqa: E402
-from mlag_agent.app import Device  # noqa: E402
-from mlag_agent.config import (  # noqa: E402
+from mlag_agent.access.users import hash_password
+from mlag_agent.app import Device
+from mlag_agent.config import (
     DeviceSettings,
     FabricSettings,
     ListenSettings,
     Settings,
     UserSettings,
 )
-from mlag_agent.mlag import EngineTimers  # noqa: E402
+from mlag_agent.mlag import EngineTimers
+from netconf_client import PASSWORD, USER, Client
 
 HASH = hash_password(PASSWORD)
 

@@ -9,11 +9,11 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from netconf_client import DML, Client, channel, group, vpn
 
 from mlag_agent.app import Device
 from mlag_agent.config import ListenSettings, Settings
 from mlag_agent.errors import SchemaError, SettingsError
+from netconf_client import DML, Client, channel, group, vpn
 
 Connect = Callable[..., Awaitable[Client]]
 Start = Callable[..., Awaitable[Device]]

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from netconf_client import LIMIT, PASSWORD, USER, Client, channel, group
 
 from mlag_agent import __version__
 from mlag_agent.access.users import hash_password
 from mlag_agent.cli import main
+from netconf_client import LIMIT, PASSWORD, USER, Client, channel, group
 
 
 @dataclass

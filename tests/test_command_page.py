@@ -10,14 +10,14 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import pytest
 import ncclient.transport.session
+import pytest
 from ncclient import manager
 from ncclient.operations import RPCError
-from netconf_client import DML, NC, PASSWORD, USER, channel, group, vpn
 
 from mlag_agent.app import Device
 from mlag_agent.models import MODELS
+from netconf_client import DML, NC, PASSWORD, USER, channel, group, vpn
 
 AgentThread = Callable[..., Device]
 GROUP = "/dfs-m-lag:m-lag/dfs-groups/dfs-group[id='1']"
@@ -296,7 +296,7 @@ class TestPort:
         assert (error.tag, error.path) == ("data-missing", f"{SOURCE}/{family}/tcp-port")
 
     def test_used_by_the_agent_itself(self, session: Ncclient, family: str) -> None:
-        own = session.manager._session._transport.sock.getpeername()[1]  # noqa: SLF001
+        own = session.manager._session._transport.sock.getpeername()[1]
         (error,) = session.refused(self.config(family, str(own)))
         assert (error.tag, error.app_tag, error.path) == (
             "operation-failed", "tcp-port-in-use", f"{SOURCE}/{family}/tcp-port",

@@ -13,7 +13,10 @@ def test_a_leniency_is_counted_where_a_test_can_see_it(mlag_agent: RunningAgent)
         assert not list(manager.get(FILTER).data.iter(f"{{{NS}}}leniency"))
         manager.edit_config(target="candidate", config="<config><m-lag/></config>")
         reply = manager.get(FILTER)
-        rows = {row.findtext(f"{{{NS}}}name"): row.findtext(f"{{{NS}}}count") for row in reply.data.iter(f"{{{NS}}}leniency")}
+        rows = {
+            row.findtext(f"{{{NS}}}name"): row.findtext(f"{{{NS}}}count")
+            for row in reply.data.iter(f"{{{NS}}}leniency")
+        }
         assert rows == {"element-without-namespace": "2"}
         assert_yang_valid(reply, mlag_agent)
 

@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
-from netconf_client import Client, channel, group, vpn
 
 from mlag_agent.app import Device
+from netconf_client import Client, channel, group, vpn
 
 Connect = Callable[..., Awaitable[Client]]
 Start = Callable[..., Awaitable[Device]]

@@ -12,11 +12,11 @@ from pathlib import Path
 import oopt_gnpy_libyang as ly
 import pytest
 from lxml import etree
-from netconf_client import DML, NC, Client, channel, group, vpn
 
 from mlag_agent.app import Device
 from mlag_agent.errors import ApplyRefused
 from mlag_agent.mlag import Engine, Plan
+from netconf_client import DML, NC, Client, channel, group, vpn
 
 Connect = Callable[..., Awaitable[Client]]
 Start = Callable[..., Awaitable[Device]]
@@ -149,7 +149,7 @@ class TestPrepare:
             def close(self) -> None:
                 connection.close()
 
-        connection = journal._connection  # noqa: SLF001
+        connection = journal._connection
         monkeypatch.setattr(journal, "_connection", Full())
         error = (await session.edit(group(channel(port=4000)), "running")).error
         assert error.tag == "operation-failed"
@@ -172,7 +172,7 @@ class TestPrepare:
         """What a change replaces is not kept for the time of grace: the port can be had by others at once."""
         await session.edit(group(channel(port=3000)), "running")
         await session.edit(group(channel(port=4000)), "running")
-        assert not device.engine._applier.unfinished  # noqa: SLF001
+        assert not device.engine._applier.unfinished
 
     def test_refusals_are_rpc_failures(self) -> None:
         assert issubclass(ApplyRefused, Exception)

@@ -7,11 +7,11 @@ from collections.abc import Awaitable, Callable
 from urllib.parse import parse_qs
 
 import pytest
-from netconf_client import NC, Client, channel, group, vpn
 from pyang import context, repository
 
 from mlag_agent.app import Device
 from mlag_agent.schema.library import standard_folders, yang_folder
+from netconf_client import NC, Client, channel, group, vpn
 
 Connect = Callable[..., Awaitable[Client]]
 Start = Callable[..., Awaitable[Device]]

@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
-from netconf_client import Client, channel, group, vpn
 
 from mlag_agent.app import Device
 from mlag_agent.datastore.subscriber import ChangeSet
 from mlag_agent.mlag import Engine, Plan
+from netconf_client import Client, channel, group, vpn
 
 Connect = Callable[..., Awaitable[Client]]
 KILL = "<kill-session><session-id>{}</session-id></kill-session>"
@@ -81,7 +81,7 @@ class TestKill:
         namespace = "urn:ietf:params:xml:ns:yang:ietf-network-instance"
         one, two = await connect(device), await connect(device)
         await one.edit(f'<network-instances xmlns="{namespace}">{names}</network-instances>', "running")
-        two.connection._transport.pause_reading()  # noqa: SLF001  # a client that takes nothing off its socket
+        two.connection._transport.pause_reading()  # a client that takes nothing off its socket
         for _ in range(20):
             two.send("<get-config><source><running/></source></get-config>")
         await one.rpc("<lock><target><running/></target></lock>")

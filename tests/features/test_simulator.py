@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
-from netconf_client import DML, Client, Reply, channel, group
 
 from mlag_agent.app import Device
 from mlag_agent.config import TableSettings
+from netconf_client import DML, Client, Reply, channel, group
 
 Connect = Callable[..., Awaitable[Client]]
 Start = Callable[..., Awaitable[Device]]

@@ -7,13 +7,13 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from netconf_client import DML, NC, NI, Client, channel, group, vpn
 
 from mlag_agent.app import Device
 from mlag_agent.errors import ErrorTag, RpcError, RpcFailure, SchemaError, SettingsError
 from mlag_agent.features import monitoring
 from mlag_agent.features.base import Agent, Feature, Output, RpcInput, SessionInfo
 from mlag_agent.schema.model import ModuleRequest
+from netconf_client import DML, NC, NI, Client, channel, group, vpn
 
 Connect = Callable[..., Awaitable[Client]]
 Start = Callable[..., Awaitable[Device]]
@@ -122,7 +122,7 @@ class TestLeniencies:
             f'<nc:rpc xmlns:nc="{NC}" message-id="4"><lock><target><candidate/></target></lock></nc:rpc>'
         )
         assert (await session.receive()).ok
-        session.send_message(f'<rpc message-id="5"><get-config><source><running/></source></get-config></rpc>')
+        session.send_message('<rpc message-id="5"><get-config><source><running/></source></get-config></rpc>')
         assert (await session.receive()).data is not None
         counted = device.registry.leniencies
         assert counted["element-without-namespace"] > 0

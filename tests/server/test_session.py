@@ -7,11 +7,11 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
-from netconf_client import LIMIT, NC, Client, channel, group
 
 from mlag_agent.app import Device
 from mlag_agent.server.transports.ssh import SshSettings
 from mlag_agent.wire.capabilities import BASE_1_0
+from netconf_client import LIMIT, NC, Client, channel, group
 
 Connect = Callable[..., Awaitable[Client]]
 Start = Callable[..., Awaitable[Device]]
