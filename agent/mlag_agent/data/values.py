@@ -30,7 +30,7 @@ def check_document(nodes: Sequence[EditNode], namespaces: Mapping[str, str]) -> 
 def _check(node: EditNode, namespaces: Mapping[str, str], out: list[str]) -> None:
     schema = node.schema
     if node.value is not None:
-        if not (node.deletes and schema.kind is Kind.LEAF):
+        if not (node.deletes and schema.kind is Kind.LEAF) or _is_key(schema):
             out.append(leaf_element(schema, node.value, namespaces))
         return
     if schema.kind is Kind.ANY:
@@ -43,6 +43,10 @@ def _check(node: EditNode, namespaces: Mapping[str, str], out: list[str]) -> Non
         for child in node.children:
             _check(child, namespaces, out)
     out.append(schema.closing)
+
+
+def _is_key(schema: SchemaNode) -> bool:
+    return schema.parent is not None and schema in schema.parent.key_nodes
 
 
 class Canonical(Protocol):

@@ -1,7 +1,8 @@
 """The operations context: what an rpc's input, an action's and a notification hold, as data that libyang can check.
 
-libyang's wheel parses no rpc, action or notification tree.  So each module is loaded a second time, in a variant of
-itself in which ``rpc foo { input {..} }`` is ``container foo { container input {..} }``, an action or notification likewise.
+libyang's wheel parses no rpc, action or notification tree.  So each module is loaded a second time, in a
+variant of itself in which ``rpc foo { input {..} }`` is ``container foo { container input {..} }``; so with actions and
+notifications.
 Typedefs, groupings, submodules, augments and deviations of operations go on working, since it is the same module.
 
 What the variant leaves out, because the datastores are no part of this context's documents:
