@@ -41,18 +41,28 @@ class PayloadReader:
         decoder = Decoder(library.tree, config_only=True, strict=strict, on_leniency=on_leniency)
         nodes = decoder.decode(elements, library.tree.data)
         found = list(decoder.errors)
-        try:
-            document = self._document(elements, nodes, verbatim=decoder.verbatim)
-            library.engine.check_payload(document, value_lookup(nodes), every=problems is not None)
-        except RpcFailure as failure:
-            found.extend(failure.errors)
-            nodes = _without(nodes, {error.path for error in failure.errors})
+        document = self._document(elements, nodes, verbatim=decoder.verbatim)
+        while wrong := self._wrong_values(document, nodes, every=problems is not None):
+            found.extend(wrong)
+            before = _count(nodes)
+            nodes = _without(nodes, {error.path for error in wrong})
+            if problems is None or _count(nodes) == before:
+                raise RpcFailure(*found)
+            # libyang does not see every entry with a bad key at once: what is left is checked again.
+            document = self._document(elements, nodes, verbatim=False)
         if found and problems is None:
             raise RpcFailure(*found)
         canonicalise(nodes, library.engine, self._transforms)
         if problems is not None:
             problems.extend(found)
         return nodes
+
+    def _wrong_values(self, document: str, nodes: Sequence[EditNode], *, every: bool) -> Sequence[RpcError]:
+        try:
+            self._library.engine.check_payload(document, value_lookup(nodes), every=every)
+        except RpcFailure as failure:
+            return failure.errors
+        return ()
 
     def _document(self, elements: Sequence[etree._Element], nodes: Sequence[EditNode], *, verbatim: bool) -> str:
         if verbatim:
@@ -70,6 +80,10 @@ class PayloadReader:
         if editor.errors:
             raise RpcFailure(*editor.errors)
         return root
+
+
+def _count(nodes: Sequence[EditNode]) -> int:
+    return sum(1 + _count(node.children) for node in nodes)
 
 
 def _without(nodes: Sequence[EditNode], paths: set[str | None]) -> list[EditNode]:
