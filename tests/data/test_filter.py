@@ -68,37 +68,61 @@ def root(bench: Any) -> Container:
         ("<box><row><id>two</id></row></box>", ""),
         ("<box><row><id>3</id></row></box>", ""),
         ("<box><row><label>ten</label><id/></row></box>", "<box><row><id>10</id><label>ten</label></row></box>"),
-        ("<box><row><label>ten</label><cell/></row></box>",
-         "<box><row><id>10</id><label>ten</label><cell><x>1</x><y>b</y><v>V</v></cell><cell><x>2</x><y>b</y></cell></row></box>"),
+        (
+            "<box><row><label>ten</label><cell/></row></box>",
+            "<box><row><id>10</id><label>ten</label><cell><x>1</x><y>b</y><v>V</v></cell><cell><x>2</x><y>b</y></cell></row></box>",
+        ),
         # a key is always given
-        ("<box><row><label/></row></box>",
-         "<box><row><id>1</id><label>one</label></row><row><id>2</id><label>two</label></row>"
-         "<row><id>10</id><label>ten</label></row></box>"),
+        (
+            "<box><row><label/></row></box>",
+            "<box><row><id>1</id><label>one</label></row><row><id>2</id><label>two</label></row>"
+            "<row><id>10</id><label>ten</label></row></box>",
+        ),
         # several expressions of one list are a union, in the order of the datastore
-        ("<box><row><id>10</id><label/></row><row><id>1</id><more/></row></box>",
-         "<box><row><id>1</id><more><x>p</x><y>q</y></more></row><row><id>10</id><label>ten</label></row></box>"),
-        ("<box><step><name>a</name></step><step><name>c</name><name/></step></box>",
-         "<box><step><name>c</name></step><step><name>a</name></step></box>"),
-        ("<box><step><name>b</name></step><step><what>first</what></step></box>",
-         "<box><step><name>c</name><what>first</what></step><step><name>b</name></step></box>"),
-        ("<box><row><id>1</id><label/></row><row><id>1</id><tag/></row></box>",
-         "<box><row><id>1</id><label>one</label><tag>x</tag><tag>y</tag></row></box>"),
+        (
+            "<box><row><id>10</id><label/></row><row><id>1</id><more/></row></box>",
+            "<box><row><id>1</id><more><x>p</x><y>q</y></more></row><row><id>10</id><label>ten</label></row></box>",
+        ),
+        (
+            "<box><step><name>a</name></step><step><name>c</name><name/></step></box>",
+            "<box><step><name>c</name></step><step><name>a</name></step></box>",
+        ),
+        (
+            "<box><step><name>b</name></step><step><what>first</what></step></box>",
+            "<box><step><name>c</name><what>first</what></step><step><name>b</name></step></box>",
+        ),
+        (
+            "<box><row><id>1</id><label/></row><row><id>1</id><tag/></row></box>",
+            "<box><row><id>1</id><label>one</label><tag>x</tag><tag>y</tag></row></box>",
+        ),
         ("<box><plain><a/></plain><plain><b/></plain></box>", "<box><plain><a>1</a><b>2</b></plain></box>"),
         ("<box><name/></box><box><plain><a/></plain></box>", "<box><name>fox</name><plain><a>1</a></plain></box>"),
         # a content match that contradicts another, on a leaf and on a leaf-list (which can have both values)
         ("<box><row><id>1</id><id>2</id></row></box>", ""),
-        ("<box><row><tag>x</tag><tag>y</tag><tag>x</tag></row></box>",
-         "<box><row><id>1</id><label>one</label><tag>x</tag><tag>y</tag><more><x>p</x><y>q</y></more></row></box>"),
-        ("<box><row><tag>x</tag><tag>y</tag><id/></row></box>",
-         "<box><row><id>1</id><tag>x</tag><tag>y</tag></row></box>"),
-        ("<box><row><tag>y</tag><label/></row></box>",
-         "<box><row><id>1</id><label>one</label><tag>y</tag></row><row><id>2</id><label>two</label><tag>y</tag></row></box>"),
-        ("<box><row><tag>y</tag><tag/></row></box>",
-         "<box><row><id>1</id><tag>x</tag><tag>y</tag></row><row><id>2</id><tag>y</tag></row></box>"),
-        ("<box><row><id>10</id><cell><x>1</x><v/></cell></row></box>",
-         "<box><row><id>10</id><cell><x>1</x><y>b</y><v>V</v></cell></row></box>"),
-        ("<box><row><id>10</id><cell><x>01</x><y>b</y></cell></row></box>",
-         "<box><row><id>10</id><cell><x>1</x><y>b</y><v>V</v></cell></row></box>"),
+        (
+            "<box><row><tag>x</tag><tag>y</tag><tag>x</tag></row></box>",
+            "<box><row><id>1</id><label>one</label><tag>x</tag><tag>y</tag><more><x>p</x><y>q</y></more></row></box>",
+        ),
+        (
+            "<box><row><tag>x</tag><tag>y</tag><id/></row></box>",
+            "<box><row><id>1</id><tag>x</tag><tag>y</tag></row></box>",
+        ),
+        (
+            "<box><row><tag>y</tag><label/></row></box>",
+            "<box><row><id>1</id><label>one</label><tag>y</tag></row><row><id>2</id><label>two</label><tag>y</tag></row></box>",
+        ),
+        (
+            "<box><row><tag>y</tag><tag/></row></box>",
+            "<box><row><id>1</id><tag>x</tag><tag>y</tag></row><row><id>2</id><tag>y</tag></row></box>",
+        ),
+        (
+            "<box><row><id>10</id><cell><x>1</x><v/></cell></row></box>",
+            "<box><row><id>10</id><cell><x>1</x><y>b</y><v>V</v></cell></row></box>",
+        ),
+        (
+            "<box><row><id>10</id><cell><x>01</x><y>b</y></cell></row></box>",
+            "<box><row><id>10</id><cell><x>1</x><y>b</y><v>V</v></cell></row></box>",
+        ),
         # a content match that holds is selected even where its siblings select nothing
         ("<box><name>fox</name><present/></box>", "<box><name>fox</name></box>"),
         ("<box><name>dog</name><plain/></box>", ""),
@@ -106,22 +130,30 @@ def root(bench: Any) -> Container:
         ("<box><name><x/></name></box>", ""),
         ("<box><plain>text</plain></box>", ""),
         # within anydata
-        ("<box><blob/></box>",
-         '<box><blob><thing xmlns="urn:x" kind="k"><part>1</part><other>2</other></thing></blob></box>'),
-        ("<box><blob><thing><part/></thing></blob></box>",
-         '<box><blob><thing xmlns="urn:x" kind="k"><part>1</part></thing></blob></box>'),
-        ('<box><blob><thing kind="k"><part>1</part></thing></blob></box>',
-         '<box><blob><thing xmlns="urn:x" kind="k"><part>1</part><other>2</other></thing></blob></box>'),
+        (
+            "<box><blob/></box>",
+            '<box><blob><thing xmlns="urn:x" kind="k"><part>1</part><other>2</other></thing></blob></box>',
+        ),
+        (
+            "<box><blob><thing><part/></thing></blob></box>",
+            '<box><blob><thing xmlns="urn:x" kind="k"><part>1</part></thing></blob></box>',
+        ),
+        (
+            '<box><blob><thing kind="k"><part>1</part></thing></blob></box>',
+            '<box><blob><thing xmlns="urn:x" kind="k"><part>1</part><other>2</other></thing></blob></box>',
+        ),
         ('<box><blob><thing kind="l"/></blob></box>', ""),
         ("<box><blob><thing><part>2</part></thing></blob></box>", ""),
     ],
-)  # fmt: skip
+)
 def test_examples(bench: Any, root: Container, wanted: str, found: str) -> None:
     assert select(bench, root, wanted) == found
 
 
 def test_identity_and_union_content_match(bench: Any) -> None:
-    root = bench.load(f'<kinds xmlns="{TB}"><l-identity>tt:red</l-identity><l-union-identity>plain</l-union-identity></kinds>')
+    root = bench.load(
+        f'<kinds xmlns="{TB}"><l-identity>tt:red</l-identity><l-union-identity>plain</l-union-identity></kinds>'
+    )
     for text in ('<l-identity xmlns:q="urn:test:toolbox-types">q:red</l-identity>',):
         assert "red" in select(bench, root, f"<kinds>{text}</kinds>")
     assert select(bench, root, "<kinds><l-identity>red</l-identity></kinds>") == ""
@@ -157,9 +189,13 @@ def boxes(draw: st.DrawFn) -> str:
 
 
 NAMES: dict[str, dict[str, Any]] = {
-    "box": {"name": None, "plain": {"a": None, "b": None}, "step": {"name": None, "what": None},
-            "row": {"id": None, "label": None, "tag": None, "cell": {"x": None, "y": None}}},
-}  # fmt: skip
+    "box": {
+        "name": None,
+        "plain": {"a": None, "b": None},
+        "step": {"name": None, "what": None},
+        "row": {"id": None, "label": None, "tag": None, "cell": {"x": None, "y": None}},
+    },
+}
 
 
 @st.composite

@@ -25,23 +25,48 @@ def kinds(text: str) -> str:
 @pytest.mark.parametrize(
     ("leaf", "value", "stored"),
     [
-        ("l-string", " a ", " a "), ("l-string", "", None), ("l-int8", " +007 ", "7"), ("l-int8", "-0", "0"),
-        ("l-int64", "-9223372036854775808", "-9223372036854775808"), ("l-uint64", "18446744073709551615", "18446744073709551615"),
-        ("l-boolean", "\n true\t", "true"), ("l-enum", " two ", "two"), ("l-bits", " r  p", "p r"), ("l-bits", "", None),
-        ("l-decimal", "1.500", "1.5"), ("l-decimal", "-0", "0.0"), ("l-decimal", " 2 ", "2.0"), ("l-binary", "YQ==", "YQ=="),
-        ("l-empty", " ", None), ("l-identity", "blue", "toolbox:blue"), ("l-identity", "tt:dark-red", "toolbox-types:dark-red"),
-        ("l-leafref", " +7", "7"), ("l-leafref-chain", "07", "7"), ("l-leafref-identity", "tt:red", "toolbox-types:red"),
-        ("l-union", " 07", "7"), ("l-union", "2001:DB8::0:1", "2001:db8::1"), ("l-union", " true ", " true "),
-        ("l-union", "a:b", "a:b"), ("l-union-identity", "tt:red", "toolbox-types:red"), ("l-union-identity", "tt:none", "tt:none"),
-        ("l-union-identity", " tt:red ", " tt:red "), ("l-union-identity", "blue", "blue"),
-        ("l-ipv4", "192.0.2.1", "192.0.2.1"), ("l-ipv6", "2001:DB8:0:0::1", "2001:db8::1"), ("l-ipv6", "::FFFF:192.0.2.1", "::ffff:192.0.2.1"),
-        ("l-ip", "FE80::1%eth0", "fe80::1%eth0"), ("l-prefix", "2001:DB8::1/32", "2001:db8::/32"), ("l-mac", "AA:BB:CC:00:11:22", "aa:bb:cc:00:11:22"),
-        ("l-hex", "AB:CD", "ab:cd"), ("l-time", "2020-01-01T01:00:00+01:00", "2020-01-01T00:00:00+00:00"),
+        ("l-string", " a ", " a "),
+        ("l-string", "", None),
+        ("l-int8", " +007 ", "7"),
+        ("l-int8", "-0", "0"),
+        ("l-int64", "-9223372036854775808", "-9223372036854775808"),
+        ("l-uint64", "18446744073709551615", "18446744073709551615"),
+        ("l-boolean", "\n true\t", "true"),
+        ("l-enum", " two ", "two"),
+        ("l-bits", " r  p", "p r"),
+        ("l-bits", "", None),
+        ("l-decimal", "1.500", "1.5"),
+        ("l-decimal", "-0", "0.0"),
+        ("l-decimal", " 2 ", "2.0"),
+        ("l-binary", "YQ==", "YQ=="),
+        ("l-empty", " ", None),
+        ("l-identity", "blue", "toolbox:blue"),
+        ("l-identity", "tt:dark-red", "toolbox-types:dark-red"),
+        ("l-leafref", " +7", "7"),
+        ("l-leafref-chain", "07", "7"),
+        ("l-leafref-identity", "tt:red", "toolbox-types:red"),
+        ("l-union", " 07", "7"),
+        ("l-union", "2001:DB8::0:1", "2001:db8::1"),
+        ("l-union", " true ", " true "),
+        ("l-union", "a:b", "a:b"),
+        ("l-union-identity", "tt:red", "toolbox-types:red"),
+        ("l-union-identity", "tt:none", "tt:none"),
+        ("l-union-identity", " tt:red ", " tt:red "),
+        ("l-union-identity", "blue", "blue"),
+        ("l-ipv4", "192.0.2.1", "192.0.2.1"),
+        ("l-ipv6", "2001:DB8:0:0::1", "2001:db8::1"),
+        ("l-ipv6", "::FFFF:192.0.2.1", "::ffff:192.0.2.1"),
+        ("l-ip", "FE80::1%eth0", "fe80::1%eth0"),
+        ("l-prefix", "2001:DB8::1/32", "2001:db8::/32"),
+        ("l-mac", "AA:BB:CC:00:11:22", "aa:bb:cc:00:11:22"),
+        ("l-hex", "AB:CD", "ab:cd"),
+        ("l-time", "2020-01-01T01:00:00+01:00", "2020-01-01T00:00:00+00:00"),
         ("l-instance", "/tb:box/tb:row[tb:id='5']/tb:label", "/toolbox:box/toolbox:row[toolbox:id='5']/toolbox:label"),
         ("l-instance", '/tb:kinds/tb:ll-decimal[.="1.5"]', "/toolbox:kinds/toolbox:ll-decimal[.='1.5']"),
-        ("ll-decimal", "1.50", "1.5"), ("ll-identity", "tt:red", "toolbox-types:red"),
+        ("ll-decimal", "1.50", "1.5"),
+        ("ll-identity", "tt:red", "toolbox-types:red"),
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("attribute", ["", ' nc:operation="merge"'])
 def test_stored(bench: Any, leaf: str, value: str, stored: str | None, attribute: str) -> None:
     """The same value comes out whether libyang reads the client's text or ours, and it is stable."""
@@ -64,7 +89,8 @@ def test_keys_are_found_whatever_their_spelling(bench: Any) -> None:
     root = bench.load(kinds("<by-mac><mac>AA:00:00:00:00:01</mac></by-mac><by-identity><id>tt:red</id></by-identity>"))
     root = bench.edit(root, kinds("<by-mac><mac>aa:00:00:00:00:01</mac><v>AA:00:00:00:00:02</v></by-mac>"))
     root = bench.edit(
-        root, f'<kinds xmlns="{TB}"><by-identity nc:operation="delete"><id xmlns:q="{TB}-types">q:red</id></by-identity></kinds>'
+        root,
+        f'<kinds xmlns="{TB}"><by-identity nc:operation="delete"><id xmlns:q="{TB}-types">q:red</id></by-identity></kinds>',
     )
     assert bench.xml(root) == kinds("<by-mac><mac>aa:00:00:00:00:01</mac><v>aa:00:00:00:00:02</v></by-mac>")
     root = bench.load(bench.box("<row><id>+07</id><label>x</label></row>"))
@@ -74,12 +100,14 @@ def test_keys_are_found_whatever_their_spelling(bench: Any) -> None:
 @pytest.mark.parametrize("reference", ["1", "1.0", " +1.0 "])
 def test_insert_reference_is_canonical(bench: Any, reference: str) -> None:
     rows = "<by-decimal><d>1.0</d></by-decimal><by-decimal><d>2</d></by-decimal>"
-    new = f"<by-decimal yang:insert=\"before\" yang:key=\"[tb:d='{reference}']\"><d>3</d></by-decimal>"
+    new = f'<by-decimal yang:insert="before" yang:key="[tb:d=\'{reference}\']"><d>3</d></by-decimal>'
     assert "<d>3.0</d></by-decimal><by-decimal><d>1.0</d>" in bench.xml(bench.load(kinds(rows + new)))
 
 
 def test_insert_reference_of_no_such_type(bench: Any) -> None:
-    rows = "<by-decimal><d>1.0</d></by-decimal><by-decimal yang:insert=\"after\" yang:key=\"[d='x']\"><d>3</d></by-decimal>"
+    rows = (
+        '<by-decimal><d>1.0</d></by-decimal><by-decimal yang:insert="after" yang:key="[d=\'x\']"><d>3</d></by-decimal>'
+    )
     (error,) = bench.errors(kinds(rows))
     assert (error.tag, error.app_tag) == (ErrorTag.BAD_ATTRIBUTE, "missing-instance")
 
@@ -119,7 +147,8 @@ def test_every_bad_value_is_named(bench: Any) -> None:
     cells = "<row><id>bad</id><cell><x>999</x><y>it's</y></cell><cell><x>1</x><y>say \"it's\"</y></cell></row>"
     errors = bench.errors(bench.box(rows + cells) + "<door xmlns='urn:test:toolbox'><id>300</id><open>7</open></door>")
     assert [(e.tag.value, e.path, e.message) for e in errors] == [
-        ("invalid-value", f"/toolbox:{path}", f"{message}") for path, message in (
+        ("invalid-value", f"/toolbox:{path}", f"{message}")
+        for path, message in (
             ("box/row[id='x']/id", 'id "x": must be int32 -2147483648..2147483647'),
             ("box/row[id='y']/id", 'id "y": must be int32 -2147483648..2147483647'),
             ("box/row[id='x z']/id", 'id "x z": must be int32 -2147483648..2147483647'),
@@ -128,11 +157,13 @@ def test_every_bad_value_is_named(bench: Any) -> None:
             ("door[id='300']/id", 'id "300": must be uint8 0..255'),
             ("door[id='300']/open", 'open "7": must be true or false'),
         )
-    ]  # fmt: skip
+    ]
 
 
 def test_secrets_stand_in_no_message(bench: Any) -> None:
-    rules = '<rules xmlns="urn:test:toolbox"><pin>abcdefghi</pin><safe><code>777</code><other>12345x</other></safe></rules>'
+    rules = (
+        '<rules xmlns="urn:test:toolbox"><pin>abcdefghi</pin><safe><code>777</code><other>12345x</other></safe></rules>'
+    )
     for error in bench.errors(rules):
         assert "(value not shown)" in error.message
         assert not any(secret in error.message for secret in ("abcdefghi", "777", "12345x"))
@@ -184,7 +215,12 @@ def test_two_cases_continue_on_error(bench: Any) -> None:
         ('<name what="x"/>', "unknown-attribute", "/toolbox:box", "unknown attribute what"),
         ('<name yang:insert="first"/>', "bad-attribute", "/toolbox:box", "ordered by the user"),
         ('<order yang:insert="after">1</order>', "missing-attribute", "/toolbox:box", "needs the attribute value"),
-        ('<step yang:insert="after" yang:key="[what=\'a\']"><name>x</name></step>', "bad-attribute", "/toolbox:box", "predicate"),
+        (
+            '<step yang:insert="after" yang:key="[what=\'a\']"><name>x</name></step>',
+            "bad-attribute",
+            "/toolbox:box",
+            "predicate",
+        ),
         ('<row><id nc:operation="delete">1</id></row>', "bad-attribute", "/toolbox:box/row[id='1']", "on its own"),
         ("<row><id>1</id></row><row><id>01</id></row>", "bad-element", "/toolbox:box/row[id='1']", "twice"),
         ("<order>1</order><order>1</order>", "bad-element", "/toolbox:box/order[.='1']", "twice"),
@@ -196,9 +232,14 @@ def test_structure(bench: Any, payload: str, tag: str, path: str, word: str) -> 
     assert word in error.message
 
 
-@pytest.mark.parametrize("payload", ["<door xmlns='urn:test:toolbox'><id>1</id><knock/></door>",
-                                     "<door xmlns='urn:test:toolbox'><id>1</id><opened/></door>",
-                                     "<world xmlns='urn:test:toolbox'><event/></world>"])  # fmt: skip
+@pytest.mark.parametrize(
+    "payload",
+    [
+        "<door xmlns='urn:test:toolbox'><id>1</id><knock/></door>",
+        "<door xmlns='urn:test:toolbox'><id>1</id><opened/></door>",
+        "<world xmlns='urn:test:toolbox'><event/></world>",
+    ],
+)
 def test_operations_and_state_are_no_configuration(bench: Any, payload: str) -> None:
     assert bench.errors(payload)[0].tag is ErrorTag.UNKNOWN_ELEMENT
 
@@ -229,8 +270,12 @@ def test_lookup_without_any_hint(bench: Any) -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.dictionaries(st.integers(0, 3000), st.one_of(st.none(), st.text("ab", max_size=2)), max_size=900),
-                max_size=4), st.booleans())  # fmt: skip
+@given(
+    st.lists(
+        st.dictionaries(st.integers(0, 3000), st.one_of(st.none(), st.text("ab", max_size=2)), max_size=900), max_size=4
+    ),
+    st.booleans(),
+)
 def test_updated_is_a_sorted_dict(bench: Any, edits: list[dict[int, str | None]], integers: bool) -> None:
     node = bench.tree.find("/toolbox:box/row" if integers else "/toolbox:rules/u")
     (key,) = node.key_nodes
@@ -239,15 +284,18 @@ def test_updated_is_a_sorted_dict(bench: Any, edits: list[dict[int, str | None]]
     def entry(number: int, text: str) -> Container:
         return Container(node, {key: str(number), value: text})
 
-    model: dict[Any, str] = {n: "0" for n in range(0, 3000, 3)}
+    model: dict[Any, str] = dict.fromkeys(range(0, 3000, 3), "0")
     tree: ListNode | None = ListNode.of(node, [entry(n, "0") for n in model])
     for edit in edits:
         old, before = tree, None if tree is None else [e.keys for e in tree]
         if tree is not None:
             tree = tree.updated({(str(n),): None if t is None else entry(n, t) for n, t in edit.items()})
         else:
-            tree = ListNode.of(node, [entry(n, t) for n, t in edit.items() if t is not None]) if any(
-                t is not None for t in edit.values()) else None  # fmt: skip
+            tree = (
+                ListNode.of(node, [entry(n, t) for n, t in edit.items() if t is not None])
+                if any(t is not None for t in edit.values())
+                else None
+            )
         model = {n: t for n, t in {**model, **edit}.items() if t is not None}
         order = sorted(model) if integers else sorted(model, key=str)
         rows = [] if tree is None else [(e.keys[0], e.get(value)) for e in tree]

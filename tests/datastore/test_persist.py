@@ -114,7 +114,9 @@ def test_second_agent(path: Path) -> None:
     Journal.open(path).close()
 
 
-@pytest.mark.parametrize("content", [b"not a database at all, but long enough to look like a file" * 100, b"SQLite format 3\0junk"])
+@pytest.mark.parametrize(
+    "content", [b"not a database at all, but long enough to look like a file" * 100, b"SQLite format 3\0junk"]
+)
 def test_damaged(path: Path, content: bytes, caplog: pytest.LogCaptureFixture) -> None:
     path.parent.mkdir()
     path.write_bytes(content)

@@ -232,6 +232,10 @@ class Decoder:
         if ":" not in value:
             return self._unprefixed(value, element, schema) if kind.base == "identityref" and value else value
         scope = element.nsmap
+        if kind.base == "identityref":
+            prefix, _, name = value.partition(":")
+            its = self._tree.module_of_namespace(scope.get(prefix) or "")
+            return f"{its.name}:{name}" if its is not None else value
 
         def resolve(match: re.Match[str]) -> str:
             if match["prefix"] is None:
@@ -287,7 +291,7 @@ class Decoder:
         return self._insert(node, element, insert) if insert else True
 
     def _operation(self, node: EditNode, name: etree.QName, text: str) -> bool:
-        if name.namespace is None:
+        if not name.namespace:
             if self._strict:
                 words = f'the attribute operation needs the namespace "{NETCONF_NS}"'
                 self._bad_attribute(node, ErrorTag.UNKNOWN_ATTRIBUTE, "operation", words)

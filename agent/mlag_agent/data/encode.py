@@ -47,6 +47,16 @@ class Encoder:
 
     def __init__(self, namespaces: Mapping[str, str]) -> None:
         self._namespaces = namespaces
+        # Elements of leafs with module names in their values, which are mostly a few identities many times.
+        self._prefixed: dict[tuple[SchemaNode, str], str] = {}
+
+    def _leaf(self, node: SchemaNode, value: str) -> str:
+        if node.opening:
+            return leaf_element(node, value, self._namespaces)
+        made = self._prefixed.get((node, value))
+        if made is None:
+            made = self._prefixed[(node, value)] = leaf_element(node, value, self._namespaces)
+        return made
 
     def node(self, schema: SchemaNode, value: Node, out: list[bytes]) -> None:
         """The element or elements of one child."""
@@ -78,11 +88,15 @@ class Encoder:
         if not children:
             out.append(f"<{schema.head}/>".encode())
             return
-        namespaces = self._namespaces
         parts = [f"<{schema.head}>"]
+        special = _SPECIAL.search
         for node, child in children.items():
             if type(child) is str:
-                parts.append(leaf_element(node, child, namespaces))
+                if child and node.opening and not special(child):
+                    # leaf_element, without a call for each of what may be a million leafs.
+                    parts += (node.opening, child, node.closing)
+                else:
+                    parts.append(self._leaf(node, child))
                 continue
             out.append("".join(parts).encode())
             parts.clear()

@@ -80,7 +80,8 @@ def load_schema(requests: Sequence[ModuleRequest], folders: Sequence[Path]) -> L
             words = "is no YANG, perhaps cut off; `pyang FILE` may say where"
             raise SchemaError(f"{request.name}, or a module that it imports, {words}") from bug
         if module is None:
-            _raise_errors(ctx, request.name)
+            if not any(code == "MODULE_NOT_FOUND" and request.name in arguments for _, code, arguments in ctx.errors):
+                _raise_errors(ctx, request.name)
             raise SchemaError(f"YANG module {request.name} is not in any of: {', '.join(map(str, folders))}")
         requested.append(module)
     features = {request.name: list(request.features) for request in requests}

@@ -3,7 +3,7 @@
 libyang's wheel parses no rpc, action or notification tree.  So each module is loaded a second time, in a
 variant of itself in which ``rpc foo { input {..} }`` is ``container foo { container input {..} }``; so with actions and
 notifications.
-Typedefs, groupings, submodules, augments and deviations of operations go on working, since it is the same module.
+Typedefs, groupings, submodules, and augments of operations go on working, since it is the same module.
 
 What the variant leaves out, because the datastores are no part of this context's documents:
 
@@ -26,7 +26,8 @@ _DATA = frozenset({"container", "list", "leaf", "leaf-list", "choice", "anydata"
 
 # Texts say nothing to libyang.  Everything is state in this context, or an input could not refer to state (RFC 7950
 # section 7.21.1 allows a config true node to depend on configuration only); state has no order by the user.
-_LEFT_OUT = frozenset({"description", "reference", "contact", "organization", "config", "ordered-by"})
+# Deviations have been made already, by pyang, in the statements that are written here.
+_LEFT_OUT = frozenset({"description", "reference", "contact", "organization", "config", "ordered-by", "deviation"})
 
 # An absolute location path in an XPath expression: a slash that nothing which can be a step stands before.
 _ABSOLUTE = re.compile(r"(?:^|[(\[,|=<>+*-]|\b(?:and|or|div|mod)\b)\s*/")

@@ -1,0 +1,312 @@
+"""Loading modules: what is found, what is wrong and where, and the operations context."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lxml import etree
+
+from mlag_agent.data.decode import Decoder
+from mlag_agent.data.values import canonicalise, check_document, value_lookup
+from mlag_agent.errors import ErrorTag, RpcFailure, SchemaError
+from mlag_agent.schema.engine import Contents, prefixed_path
+from mlag_agent.schema.library import ModuleRequest, SchemaLibrary
+from mlag_agent.schema.nodes import Kind, SchemaNode
+
+
+def write(folder: Path, name: str, body: str, head: str = "", version: str = "1.1") -> None:
+    (folder / f"{name}.yang").write_text(
+        f'module {name} {{\n  yang-version {version};\n  namespace "urn:{name}";\n  prefix {name};\n'
+        f"{head}\n{body}\n}}\n"
+    )
+
+
+def load(folder: Path, *requests: str | ModuleRequest) -> SchemaLibrary:
+    return SchemaLibrary.load([ModuleRequest(r) if isinstance(r, str) else r for r in requests], [folder])
+
+
+def names(node: SchemaNode) -> list[str]:
+    return [child.name for child in node.children.values()]
+
+
+# --- what is wrong ------------------------------------------------------------------------------------------
+
+
+def test_missing_module(tmp_path: Path) -> None:
+    with pytest.raises(SchemaError, match="YANG module nowhere is not in any of"):
+        load(tmp_path, "nowhere")
+
+
+def test_missing_import(tmp_path: Path) -> None:
+    write(tmp_path, "a", "", "import nowhere { prefix n; }")
+    with pytest.raises(SchemaError, match=r"a\.yang:5: .*nowhere"):
+        load(tmp_path, "a")
+
+
+@pytest.mark.parametrize(
+    ("body", "where"),
+    [
+        ("container c {", r"a\.yang:\d+: "),
+        ("container c { leaf x { type strin; } }", r"a\.yang:6: .*strin"),
+        ("container c { leaf x; }", r"a\.yang:6: "),
+        ('leaf x { type leafref { path "../nothing"; } }', r"a\.yang:6: .*nothing"),
+        ("leaf x { type string; } leaf x { type string; }", r"a\.yang:6: "),
+        ('list l { key "k"; }', r"a\.yang:6: "),
+    ],
+)
+def test_error_with_file_and_line(tmp_path: Path, body: str, where: str) -> None:
+    write(tmp_path, "a", body)
+    with pytest.raises(SchemaError, match=where):
+        load(tmp_path, "a")
+
+
+def test_what_only_libyang_refuses(tmp_path: Path) -> None:
+    write(tmp_path, "a", 'leaf x { type string; must "not-a-function()"; }')
+    with pytest.raises(SchemaError):
+        load(tmp_path, "a")
+
+
+def test_unknown_feature(tmp_path: Path) -> None:
+    write(tmp_path, "a", "feature f;")
+    with pytest.raises(SchemaError, match=r"module a has no feature g \(it has: f\)"):
+        load(tmp_path, ModuleRequest("a", ("g",)))
+
+
+# --- the tree -----------------------------------------------------------------------------------------------
+
+
+def test_features(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        "a",
+        "feature f; container c { leaf x { if-feature f; type string; } leaf y { if-feature 'not f'; type string; } }",
+    )
+    assert names(load(tmp_path, "a").tree.find("/a:c")) == ["y"]
+    assert names(load(tmp_path, ModuleRequest("a", ("f",))).tree.find("/a:c")) == ["x"]
+
+
+def test_augment_deviation_submodule(tmp_path: Path) -> None:
+    write(tmp_path, "a", "container c { leaf gone { type string; } leaf kept { type string; default d; } }")
+    body = 'augment "/a:c" { leaf x { type string; } } deviation "/a:c/a:gone" { deviate not-supported; }'
+    body += ' deviation "/a:c/a:kept" { deviate replace { default e; } }'
+    write(tmp_path, "b", body, "import a { prefix a; } include s;")
+    (tmp_path / "s.yang").write_text(
+        "submodule s { yang-version 1.1; belongs-to b { prefix b; } container sub { leaf y { type string; } } }"
+    )
+    library = load(tmp_path, "b")
+    assert library.tree.modules["a"].implemented
+    assert library.tree.modules["a"].deviations == ("b",)
+    assert names(library.tree.find("/a:c")) == ["kept", "x"]
+    assert library.tree.find("/a:c/b:x").namespace == "urn:b"
+    assert library.tree.find("/a:c/kept").defaults == ("e",)
+    assert library.tree.find("/b:sub/y").type is not None
+    assert library.tree.modules["b"].submodules[0][0] == "s"
+    assert "submodule s" in (library.text("s", None) or "")
+
+
+def test_kinds_of_nodes(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        "a",
+        """
+        identity base; identity one { base base; } identity two { base one; }
+        typedef small { type int8 { range "1..5"; } default 3; }
+        typedef smaller { type small { range "1..2"; } default 2; }
+        container c {
+          leaf d { type smaller; }  leaf-list many { type small; }
+          leaf id { type identityref { base base; } }
+          leaf chain { type leafref { path "../link"; } } leaf link { type leafref { path "../d"; } }
+          choice short { leaf p { type empty; } container q { leaf r { type string; } } }
+          choice nested { case n1 { choice inner { leaf i1 { type string; } leaf i2 { type string; } } }
+            leaf n2 { type string; } }
+          list l { key "k2 k1"; leaf v { type string; } leaf k1 { type string; } leaf k2 { type int8; }
+            action act { input { leaf z { type string; } } } notification note; }
+        }
+        """,
+    )
+    tree = load(tmp_path, "a").tree
+    assert tree.find("/a:c/d").defaults == ("2",)
+    many = tree.find("/a:c/d").type
+    assert many is not None
+    assert "1..2" in many.allows
+    identity = tree.find("/a:c/id").type
+    assert identity is not None
+    assert identity.identities == {"a:one", "a:two"}
+    assert tree.find("/a:c/chain").type == tree.find("/a:c/d").type
+    assert [(case.choice.name, case.name) for case in tree.find("/a:c/p").cases] == [("short", "p")]
+    assert [(case.choice.name, case.name) for case in tree.find("/a:c/i1").cases] == [("nested", "n1"), ("inner", "i1")]
+    entry = tree.find("/a:c/l")
+    assert entry.keys == ("k2", "k1")
+    assert names(entry) == ["k2", "k1", "v"]
+    assert [(n.kind, n.name) for n in entry.operations.values()] == [(Kind.ACTION, "act"), (Kind.NOTIFICATION, "note")]
+
+
+def test_secret_goes_down(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        "a",
+        "container c { nacm:default-deny-all; leaf x { type string; } }",
+        "import ietf-netconf-acm { prefix nacm; }",
+    )
+    assert load(tmp_path, "a").tree.find("/a:c/x").secret
+
+
+# --- the operations context ---------------------------------------------------------------------------------
+
+
+def check(library: SchemaLibrary, module: str, rpc: str, content: str) -> list[tuple[str, str | None]]:
+    """Tag and message of each violation of an rpc's input."""
+    node = library.tree.rpcs[(f"urn:{module}", rpc)].child("input")
+    assert node is not None
+    decoder = Decoder(library.tree, config_only=False)
+    nodes = decoder.decode(etree.fromstring(f'<{rpc} xmlns="urn:{module}">{content}</{rpc}>'), node)
+    assert not decoder.errors
+    body = check_document(nodes, library.tree.namespaces)
+    document = f'<{rpc} xmlns="urn:{module}"><input>{body}</input></{rpc}>'
+    lookup = value_lookup(nodes)
+    try:
+        library.operations.check_payload(document, lookup)
+        canonicalise(nodes, library.operations, {})
+        library.operations.validate(document, Contents.OPERATION, lookup)
+    except RpcFailure as failure:
+        return [(e.tag.value, e.message) for e in failure.errors]
+    return []
+
+
+OPERATIONS = r"""
+  extension mark { argument what; }
+  typedef t { type string { pattern "[a-z\"{}]+ *
+    x?"; } }
+  grouping g { leaf in-group { config true; type a:t; } }
+  leaf top { type string; mandatory true; }
+  container data { config true; leaf needed { type string; mandatory true; } 
+    list row { key k; leaf k { type string; } } }
+  list state { config false; leaf v { type string; } }
+  rpc go {
+    a:mark "with \"quotes\" and { braces }";
+    description "a brace { and
+      a quote \" in it";
+    input {
+      uses g;
+      leaf must-have { type uint8; mandatory true; }
+      leaf bound { type string; must "../must-have > 5" {
+        error-message "say \"more\" than {5}"; error-app-tag "more"; } }
+      leaf row { type leafref { path "/a:data/a:row/a:k"; } }
+      leaf sister { type leafref { path "../must-have"; } }
+      leaf far { type string; must "/a:data/a:row"; }
+      leaf address { type string; when "../must-have = 9"; }
+      list item { key id; leaf id { type decimal64 { fraction-digits 1; } } leaf v { type string; } }
+    }
+    output { leaf result { type string; mandatory true; } }
+  }
+"""
+
+
+@pytest.fixture(scope="module")
+def operations(tmp_path_factory: pytest.TempPathFactory) -> SchemaLibrary:
+    folder = tmp_path_factory.mktemp("yang")
+    write(folder, "a", OPERATIONS, "include s;")
+    (folder / "s.yang").write_text(
+        "submodule s { yang-version 1.1; belongs-to a { prefix other; }"
+        " rpc in-sub { input { leaf x { type uint8; } } } }"
+    )
+    write(folder, "b", 'augment "/a:go/a:input" { leaf extra { type uint8; } }', "import a { prefix a; }")
+    write(
+        folder,
+        "old",
+        'leaf l { type string; } rpc r { input { leaf x { type leafref { path "/old:l"; } } } }',
+        version="1",
+    )
+    return load(folder, "b", "old")
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        ('<must-have>9</must-have><in-group>ab{"\nx</in-group><address>a</address>', []),
+        ("", ["data-missing"]),
+        ("<must-have>900</must-have>", ["invalid-value"]),
+        ("<must-have>9</must-have><bound>x</bound>", []),
+        ("<must-have>5</must-have><bound>x</bound>", ["operation-failed"]),
+        ("<must-have>9</must-have><row>not-there</row>", []),
+        ("<must-have>9</must-have><sister>9</sister>", []),
+        ("<must-have>9</must-have><sister>8</sister>", ["data-missing"]),
+        ("<must-have>9</must-have><far>x</far>", []),
+        ("<must-have>8</must-have><address>x</address>", ["operation-failed"]),
+        ("<must-have>9</must-have><in-group>UPPER</in-group>", ["invalid-value"]),
+        ("<must-have>9</must-have><extra xmlns='urn:b'>900</extra>", ["invalid-value"]),
+        ("<must-have>9</must-have><item><id>1.0</id></item><item><id>2</id></item>", []),
+    ],
+)
+def test_input(operations: SchemaLibrary, content: str, found: list[str]) -> None:
+    assert [tag for tag, _ in check(operations, "a", "go", content)] == found
+
+
+def test_message_of_an_input_constraint(operations: SchemaLibrary) -> None:
+    ((_, message),) = check(operations, "a", "go", "<must-have>5</must-have><bound>x</bound>")
+    assert message is not None
+    assert 'say "more" than {5}' in message
+
+
+def test_rpc_of_a_submodule_and_of_yang_1(operations: SchemaLibrary) -> None:
+    assert check(operations, "a", "in-sub", "<x>1</x>") == []
+    assert [tag for tag, _ in check(operations, "a", "in-sub", "<x>900</x>")] == ["invalid-value"]
+    assert check(operations, "old", "r", "<x>anything</x>") == []
+
+
+def test_every_module_of_the_ietf_that_pyang_brings(tmp_path: Path) -> None:
+    """Big modules with actions, notifications and groupings of all kinds load, in both contexts."""
+    requests: list[Any] = [
+        "ietf-netconf",
+        "ietf-netconf-nmda",
+        "ietf-yang-push",
+        "ietf-ip",
+        "ietf-system",
+        "ietf-alarms",
+        "ietf-subscribed-notifications",
+        "ietf-routing",
+    ]
+    library = load(tmp_path, *requests)
+    assert library.tree.find("/ietf-alarms:alarms").operations == {}
+    assert any(node.operations for node in library.tree.find("/ietf-alarms:alarms").descendants())
+
+
+def test_instance_identifier_with_all_prefixes() -> None:
+    assert prefixed_path("/a:b/c[d='x/y:z'][e:f=\"1\"]/g:h/i[.='q']/j[3]") == (
+        "/a:b/a:c[a:d='x/y:z'][e:f=\"1\"]/g:h/g:i[.='q']/g:j[3]"
+    )
+
+
+# --- constraints --------------------------------------------------------------------------------------------
+
+
+def test_tags_of_rfc_7950_section_15(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        "a",
+        """container c { list u { key k; unique "v w"; min-elements 1; max-elements 2;
+        leaf k { type string; } leaf v { type string; }
+        leaf w { type string; } } choice ch { mandatory true; leaf p { type string; } }
+        leaf l { type leafref { path "../u/k"; } } leaf m { type string; must "false()"; }
+        leaf n { mandatory true; type string; } }""",
+    )
+    engine = load(tmp_path, "a").engine
+    row = "<u><k>{}</k><v>x</v><w>y</w></u>"
+    document = f'<c xmlns="urn:a">{row.format(1)}{row.format(2)}{row.format(3)}<l>9</l><m>x</m></c>'
+    with pytest.raises(RpcFailure) as caught:
+        engine.validate(document, Contents.CONFIG, lambda path, message="": None)
+    found = {(e.tag, e.app_tag, e.path) for e in caught.value.errors}
+    for expected in (
+        (ErrorTag.OPERATION_FAILED, "too-many-elements", "/a:c/u[k='3']"),
+        (ErrorTag.OPERATION_FAILED, "must-violation", "/a:c/m"),
+        (ErrorTag.DATA_MISSING, "instance-required", "/a:c/l"),
+        (ErrorTag.DATA_MISSING, "missing-choice", "/a:c"),
+        (ErrorTag.DATA_MISSING, None, "/a:c/n"),
+    ):
+        assert expected in found
+    unique = next(e for e in caught.value.errors if e.app_tag == "data-not-unique")
+    assert unique.tag is ErrorTag.OPERATION_FAILED
+    assert {i.name for i in unique.info} == {"non-unique"}
+    assert {i.text.rpartition("/")[2] for i in unique.info} == {"v", "w"}
