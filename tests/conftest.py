@@ -1,6 +1,7 @@
 """Fixtures for tests that talk to a whole agent over real sockets.
 
-``start`` makes agents inside of the test's own event loop; ``agent_thread`` runs one in a thread, for clients that block.
+``start`` makes agents inside of the test's own event loop; ``agent_thread`` runs one in a thread, for clients that
+block.
 Both see to it that nothing is left running.
 """
 

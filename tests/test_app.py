@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import socket
 from collections.abc import Awaitable, Callable
@@ -26,6 +25,13 @@ async def restart(start: Start, device: Device, **options: object) -> Device:
     """The same device once more, as after a power failure that came when nothing was under way."""
     await device.aclose()
     return await start(device.settings.device.name, **options)
+
+
+def damage(state: Path) -> None:
+    """Overwrite the state file with what is no database."""
+    for path in state.glob("state.db*"):
+        path.unlink()
+    (state / "state.db").write_bytes(b"this is no database, and long enough to be read as one" * 100)
 
 
 class TestRestart:
@@ -99,9 +105,7 @@ class TestRestart:
         await session.aclose()
         await device.aclose()
         state = Path(device.settings.state)
-        for path in state.glob("state.db*"):
-            path.unlink()
-        (state / "state.db").write_bytes(b"this is no database, and long enough to be read as one" * 100)
+        damage(state)
         session = await connect(await start())
         assert (await session.get_config()).data[:] == []
         assert (state / "state.db.damaged-1").exists()
@@ -258,5 +262,4 @@ class TestEnd:
             await session.edit(group(channel()), "running")
             await session.rpc("<close-session/>")
             await device.aclose()
-            await asyncio.sleep(0)
-        assert caplog.text == ""
+            assert caplog.text == ""

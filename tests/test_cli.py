@@ -266,7 +266,8 @@ class TestPair:
         assert (await sessions[0].edit(group(channel(mine, theirs)), "running")).ok
         assert (await sessions[1].edit(group(channel(theirs, mine)), "running")).ok
         async with asyncio.timeout(LIMIT):
-            while (await sessions[0].get()).leaf("sync-channel", "oper-status") != "up":
+            # In another process nothing can be awaited: its state is asked for until it is there.
+            while (await sessions[0].get()).leaf("sync-channel", "oper-status") != "up":  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
         for session in sessions:
             await session.aclose()

@@ -1,6 +1,6 @@
 """Each rule of the command pages 'peer-link source ip(v6) tcp-port', over SSH, with ncclient and two of its handlers.
 
-The page: ``shared/design/peer-link-source-ipv6-tcp-port.md``; where each of its sentences went: ``docs/command-page.md``.
+``docs/command-page.md`` says where each sentence of the page went.
 """
 
 from __future__ import annotations

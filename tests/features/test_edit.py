@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -188,6 +187,13 @@ class TestErrorOption:
         assert {("invalid-value", None), ("operation-failed", "tcp-port-well-known")} <= found
         assert (await session.get_config("running")).data[:] == []
 
+    async def test_continue_with_entries_whose_keys_are_bad(self, session: Client) -> None:
+        entries = "".join(f"<dfs-group><id>{key}</id></dfs-group>" for key in ("x", "", " ", "1"))
+        config = f'<m-lag xmlns="{DML}"><dfs-groups>{entries}</dfs-groups></m-lag>'
+        reply = await session.edit(config, options="<error-option>continue-on-error</error-option>")
+        assert {error.tag for error in reply.errors} <= {"invalid-value", "bad-element"}
+        assert (await session.get_config("candidate")).leafs("id") == ["1"]
+
     async def test_continue_with_deletes(self, session: Client) -> None:
         config = vpn("red") + op("delete")
         reply = await session.edit(config, "running", "<error-option>continue-on-error</error-option>")
@@ -296,7 +302,6 @@ class TestCommit:
             one.send("<commit/>")
             assert (await two.edit(vpn("blue"))).ok
         assert (await one.receive()).ok
-        await asyncio.sleep(0)
         assert "blue" in (await two.get_config("candidate")).leafs("name")
 
 

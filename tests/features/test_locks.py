@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from mlag_agent.app import Device
-from netconf_client import Client, channel, group, vpn
+from netconf_client import LIMIT, Client, channel, group, vpn
 
 Connect = Callable[..., Awaitable[Client]]
 Start = Callable[..., Awaitable[Device]]
@@ -85,9 +85,9 @@ class TestLock:
 
 async def gone(device: Device, session_id: int) -> None:
     """Wait until the agent has noticed that a session is over."""
-    async with asyncio.timeout(30):
-        while any(session.session_id == session_id for session in device.registry):
-            await asyncio.sleep(0.01)
+    for session in device.registry:
+        if session.session_id == session_id:
+            await asyncio.wait_for(session.wait_over(), LIMIT)
 
 
 class TestCandidate:

@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from mlag_agent.app import Device
-from mlag_agent.datastore.subscriber import ChangeSet
 from mlag_agent.mlag import Engine, Plan
 from netconf_client import Client, channel, group, vpn
 
@@ -167,8 +166,3 @@ class TestInTransaction:
         await gate.entered.wait()
         await device.aclose()
         assert gate.aborts == 1
-
-
-def test_types() -> None:
-    """The gate stands where the engine's subscriber calls."""
-    assert ChangeSet.__slots__

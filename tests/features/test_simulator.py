@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -166,4 +165,3 @@ class TestPair:
             await device.engine.wait_for(lambda state: state.channel.down_reason == "port-mismatch", 30)
             found = await session.get(f'<m-lag xmlns="{DML}"/>')
             assert found.leaf("sync-channel", "down-reason") == "port-mismatch"
-        await asyncio.sleep(0)

@@ -71,6 +71,10 @@ class NetconfSession:
             if self._task is not None:
                 # Once only: a second cancellation would reach the transaction that takes its change back.
                 self._task.cancel()
+        await self.wait_over()
+
+    async def wait_over(self) -> None:
+        """Until the session has ended and holds nothing of the server any more."""
         await self._over.wait()
 
     # --- the pump ---------------------------------------------------------------------------------------
