@@ -143,8 +143,8 @@ class TestCancelled:
 
     async def run(self, bench: Any, transactor: Any, after: tuple[str, str]) -> None:
         task = asyncio.create_task(transactor.apply(bench.config("a")))
-        while not bench.log or bench.log[-1] != after:
-            await asyncio.sleep(0)  # noqa: ASYNC110  # the recorder knows no event loop
+        while not bench.log or bench.log[-1] != after:  # noqa: ASYNC110  # the recorder knows no event loop
+            await asyncio.sleep(0)
         task.cancel()
         await asyncio.sleep(0)
         task.cancel()  # and again, while it is being taken back

@@ -181,7 +181,7 @@ OPERATIONS = r"""
     x?"; } }
   grouping g { leaf in-group { config true; type a:t; } }
   leaf top { type string; mandatory true; }
-  container data { config true; leaf needed { type string; mandatory true; } 
+  container data { config true; leaf needed { type string; mandatory true; }
     list row { key k; leaf k { type string; } } }
   list state { config false; leaf v { type string; } }
   rpc go {

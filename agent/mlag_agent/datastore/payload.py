@@ -44,9 +44,11 @@ class PayloadReader:
         document = self._document(elements, nodes, verbatim=decoder.verbatim)
         while wrong := self._wrong_values(document, nodes, every=problems is not None):
             found.extend(wrong)
+            if problems is None:
+                raise RpcFailure(*found)
             before = _count(nodes)
-            nodes = _without(nodes, {error.path for error in wrong})
-            if problems is None or _count(nodes) == before:
+            nodes = _without(nodes, {error.path for error in wrong}, "")
+            if _count(nodes) == before:
                 raise RpcFailure(*found)
             # libyang does not see every entry with a bad key at once: what is left is checked again.
             document = self._document(elements, nodes, verbatim=False)
@@ -86,14 +88,14 @@ def _count(nodes: Sequence[EditNode]) -> int:
     return sum(1 + _count(node.children) for node in nodes)
 
 
-def _without(nodes: Sequence[EditNode], paths: set[str | None]) -> list[EditNode]:
+def _without(nodes: Sequence[EditNode], paths: set[str | None], parent: str) -> list[EditNode]:
     """The nodes but those at ``paths``; an entry goes with its key."""
     kept = []
     for node in nodes:
-        if node.path in paths or any(
-            child.path in paths for child in node.children if child.schema in node.schema.key_nodes
-        ):
+        path = node.step(parent)
+        keys = [child for child in node.children if child.schema in node.schema.key_nodes]
+        if path in paths or any(key.step(path) in paths for key in keys):
             continue
-        node.keep(_without(node.children, paths))
+        node.keep(_without(node.children, paths, path))
         kept.append(node)
     return kept
