@@ -14,7 +14,7 @@ from ncclient.xml_ import to_ele
 
 from mlag_agent.app import Device
 from mlag_client.testing import assert_yang_valid
-from netconf_client import DML, PASSWORD, USER, channel, group, vpn
+from netconf_client import PASSWORD, USER, channel, group, vpn
 
 SIM = "urn:mlag-agent:yang:mlag-simulator"
 INTERFACES = (
@@ -59,11 +59,20 @@ def test_get_config(session: Any, name: str) -> None:
     assert_yang_valid(session.get_config(source=name), session, content="config", complete=True)
 
 
-def test_get_with_a_filter(session: Any) -> None:
-    select = f'<m-lag xmlns="{DML}"><dfs-groups/></m-lag>'
-    # With the tree that vpn-instance points into; without it the leafref would have no target in the reply.
-    select += '<network-instances xmlns="urn:ietf:params:xml:ns:yang:ietf-network-instance"/>'
-    assert_yang_valid(session.get(filter=("subtree", select)), session)
+@pytest.mark.parametrize(
+    "select",
+    [
+        '<network-instances xmlns="urn:ietf:params:xml:ns:yang:ietf-network-instance"/>',
+        '<interfaces xmlns="urn:ietf:params:xml:ns:yang:ietf-interfaces"/>',
+        f'<simulator xmlns="{SIM}"/>',
+        '<yang-library xmlns="urn:ietf:params:xml:ns:yang:ietf-yang-library"/>',
+        '<netconf-state xmlns="urn:ietf:params:xml:ns:yang:ietf-netconf-monitoring"/>',
+    ],
+)
+def test_get_config_and_state_of_one_tree(session: Any, select: str) -> None:
+    reply = session.get(filter=("subtree", select))
+    assert len(reply.data) == 1
+    assert_yang_valid(reply, session)
 
 
 @pytest.mark.parametrize("name", ["learn-entries", "age-entries", "flush-entries", "list-entries"])

@@ -39,35 +39,19 @@ def read_parameters(
     nodes = decoder.decode(element, declared)
     errors = list(decoder.errors)
     if declared.children:
-        errors += _wrong_values(library, schema, nodes)
-        if not errors:
-            canonicalise(nodes, library.operations, {})
-            errors += _broken_constraints(library, schema, nodes)
+        body = check_document(nodes, library.tree.namespaces)
+        document = f'<{schema.name} xmlns="{schema.namespace}"><input>{body}</input></{schema.name}>'
+        lookup = _lookup(schema, nodes)
+        try:
+            library.operations.check_payload(document, lookup)
+            if not errors:  # else what was left out of the document would be missed
+                library.operations.validate(document, Contents.OPERATION, lookup)
+                canonicalise(nodes, library.operations, {})
+        except RpcFailure as failure:
+            errors += failure.errors
     if errors:
         raise RpcFailure(*dict.fromkeys(_as_sent(error, schema) for error in errors))
     return RpcInput(declared, nodes)
-
-
-def _document(library: SchemaLibrary, schema: SchemaNode, nodes: Sequence[EditNode]) -> str:
-    body = check_document(nodes, library.tree.namespaces)
-    return f'<{schema.name} xmlns="{schema.namespace}"><input>{body}</input></{schema.name}>'
-
-
-def _wrong_values(library: SchemaLibrary, schema: SchemaNode, nodes: Sequence[EditNode]) -> Sequence[RpcError]:
-    try:
-        library.operations.check_payload(_document(library, schema, nodes), _lookup(schema, nodes))
-    except RpcFailure as failure:
-        return failure.errors
-    return ()
-
-
-def _broken_constraints(library: SchemaLibrary, schema: SchemaNode, nodes: Sequence[EditNode]) -> Sequence[RpcError]:
-    document = _document(library, schema, nodes)
-    try:
-        library.operations.validate(document, Contents.OPERATION, _lookup(schema, nodes))
-    except RpcFailure as failure:
-        return failure.errors
-    return ()
 
 
 def _lookup(schema: SchemaNode, nodes: Sequence[EditNode]) -> ValueLookup:
