@@ -307,7 +307,7 @@ def show(rows: list[Row]) -> None:
         ratio = f"{row.ratio:.2f} x {row.against}" if row.ratio is not None else ""
         met = {None: "", True: "[green]met[/]", False: "[red]missed[/]"}[row.met]
         table.add_row(row.name, value, ratio, row.target, met)
-    Console().print(table)
+    Console(width=110).print(table)
 
 
 def main() -> None:

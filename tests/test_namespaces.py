@@ -92,9 +92,7 @@ peer-link-port = 4785
 def start(*command: str) -> subprocess.Popen[str]:
     """A process whose output the test reads."""
     environment = os.environ | {"MLAG_AGENT_PASSWORD": PASSWORD}
-    return subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, cwd="/"
-    )
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, cwd="/")
 
 
 def line(process: subprocess.Popen[str]) -> str:
@@ -109,9 +107,7 @@ def test_two_agents_in_two_namespaces_synchronise(namespaces: tuple[str, str], t
         for number, name in enumerate(namespaces):
             file = settings(tmp_path, name, number)
             inside = ("ip", "netns", "exec", name, sys.executable)
-            running.append(
-                start(*inside, "-m", "mlag_agent.cli", "serve", "--settings", str(file), "--user", "admin")
-            )
+            running.append(start(*inside, "-m", "mlag_agent.cli", "serve", "--settings", str(file), "--user", "admin"))
         for agent in running:
             assert line(agent).startswith("ready: ")
         clients = []

@@ -163,11 +163,19 @@ def _console() -> Console:
 @click.option("--host", default="127.0.0.1", show_default=True, help="The agent's address.")
 @click.option("--port", type=PORT, default=DEFAULT_PORT, show_default=True, help="The agent's NETCONF port.")
 @click.option("--user", default="admin", show_default=True, help="User name.")
-@click.option("--password-env", default=PASSWORD_VARIABLE, show_default=True, metavar="VARIABLE",
-              help="Environment variable that holds the password; asked for on a terminal when it is not set.")
+@click.option(
+    "--password-env",
+    default=PASSWORD_VARIABLE,
+    show_default=True,
+    metavar="VARIABLE",
+    help="Environment variable that holds the password; asked for on a terminal when it is not set.",
+)
 @click.option("--key", type=click.Path(exists=True, dir_okay=False), help="Private key to log in with.")
-@click.option("--known-hosts", type=click.Path(exists=True, dir_okay=False),
-              help="File of host keys to trust.  [default: ~/.ssh/known_hosts; loopback addresses are not verified]")
+@click.option(
+    "--known-hosts",
+    type=click.Path(exists=True, dir_okay=False),
+    help="File of host keys to trust.  [default: ~/.ssh/known_hosts; loopback addresses are not verified]",
+)
 @click.option("--insecure", is_flag=True, help="Do not verify the host key.")
 @click.option("--timeout", type=SECONDS, default=30.0, show_default=True, help="Seconds for connection and reply.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document, errors too.")
@@ -195,9 +203,7 @@ def cli(
     password = os.environ.get(password_env)
     if password is None and key is None and sys.stdin.isatty() and sys.stderr.isatty():
         password = getpass.getpass(f"Password of {user} on {host} port {port}: ")
-    context.obj = Target(
-        host, port, user, password, key, known_hosts, False if insecure else None, timeout, as_json
-    )
+    context.obj = Target(host, port, user, password, key, known_hosts, False if insecure else None, timeout, as_json)
 
 
 # --- peer-link ----------------------------------------------------------------------------------------------
@@ -228,8 +234,12 @@ def _source(local: IPAddress, peer: IPAddress, tcp_port: int, vpn_instance: str 
 
 @peer_link.command("set")
 @_source_options
-@click.option("--password", "group_password", metavar="TEXT",
-              help="Shared secret of the group, 8 to 16 characters; '-' asks for it.")
+@click.option(
+    "--password",
+    "group_password",
+    metavar="TEXT",
+    help="Shared secret of the group, 8 to 16 characters; '-' asks for it.",
+)
 @click.pass_obj
 def peer_link_set(
     target: Target,
@@ -288,9 +298,7 @@ def sync_show(target: Target) -> None:
     target.show(render.snapshot_document(snapshot), render.snapshot_text(snapshot))
 
 
-def _peer_agent(
-    context: click.Context, parameter: click.Parameter, value: str | None
-) -> tuple[str | None, int] | None:
+def _peer_agent(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str | None, int] | None:
     """``[HOST:]PORT`` of the other agent; an IPv6 address stands in brackets."""
     if value is None:
         return None
@@ -303,10 +311,19 @@ def _peer_agent(
 @sync.command("watch")
 @click.option("--until", type=click.Choice(["up", "converged"]), help="End when this is so.")
 @click.option("--timeout", "limit", type=SECONDS, help="With --until: seconds to wait.  [default: for ever]")
-@click.option("--interval", type=click.FloatRange(min=0.05), default=INTERVAL * 2, show_default=True,
-              help="Seconds between two looks.")
-@click.option("--peer", callback=_peer_agent, metavar="[HOST:]PORT",
-              help="The other agent, to compare tables with for '--until converged'.")
+@click.option(
+    "--interval",
+    type=click.FloatRange(min=0.05),
+    default=INTERVAL * 2,
+    show_default=True,
+    help="Seconds between two looks.",
+)
+@click.option(
+    "--peer",
+    callback=_peer_agent,
+    metavar="[HOST:]PORT",
+    help="The other agent, to compare tables with for '--until converged'.",
+)
 @click.pass_obj
 def sync_watch(
     target: Target, *, until: str | None, limit: float | None, interval: float, peer: tuple[str | None, int] | None
@@ -407,9 +424,7 @@ def learn(
 ) -> None:
     """Make the device learn COUNT addresses from START on: IPv4 gives ARP, IPv6 ND entries."""
     with target.session() as client:
-        result = client.learn(
-            start, count, interface=interface, vlan=vlan, kind=EntryKind(kind), start_mac=start_mac
-        )
+        result = client.learn(start, count, interface=interface, vlan=vlan, kind=EntryKind(kind), start_mac=start_mac)
     refused = f", {result.refused} refused: the table is full" if result.refused else ""
     target.show(result, f"{result.learned} learned{refused}")
 

@@ -103,9 +103,7 @@ class DfsClient:
 
     def peer_link(self, *, group: int = 1, datastore: str = "running") -> PeerLinkSource | None:
         """The configured peer-link source, ``None`` when there is none."""
-        return documents.read_source(
-            self.session.get_config(datastore, documents.group_filter(group)), group
-        )
+        return documents.read_source(self.session.get_config(datastore, documents.group_filter(group)), group)
 
     def set_peer_link(self, source: PeerLinkSource, *, group: int = 1, password: str | None = None) -> None:
         """``peer-link source``: all parameters at once, in one commit.
@@ -169,9 +167,7 @@ class DfsClient:
         """Change within a group that has to be there: a merge would make it."""
 
         def checked() -> etree._Element:
-            if not documents.has_group(
-                self.session.get_config("candidate", documents.group_filter(group)), group
-            ):
+            if not documents.has_group(self.session.get_config("candidate", documents.group_filter(group)), group):
                 raise GroupMissing(group)
             return make()
 

@@ -137,9 +137,7 @@ class GroupMissing(MlagClientError):
     """The DFS group is not configured."""
 
     def __init__(self, group: int) -> None:
-        super().__init__(
-            f"DFS group {group} is not configured", "peer-link set creates it; it has no state before"
-        )
+        super().__init__(f"DFS group {group} is not configured", "peer-link set creates it; it has no state before")
         self.group = group
 
 

@@ -132,9 +132,7 @@ class PeerLinkSource:
             raise ValueError(f"{self.local} and {self.peer} are of different address families")
 
     @classmethod
-    def of(
-        cls, local: str | IPAddress, peer: str | IPAddress, tcp_port: int, vpn_instance: str | None = None
-    ) -> Self:
+    def of(cls, local: str | IPAddress, peer: str | IPAddress, tcp_port: int, vpn_instance: str | None = None) -> Self:
         """From texts; raises ValueError for what is no address."""
         return cls(ip_address(local), ip_address(peer), tcp_port, vpn_instance)
 

@@ -143,8 +143,12 @@ def _rpc_error(element: etree._Element) -> RpcErrorInfo:
         return None if found is None else found.strip()
 
     info = element.find(f"{{{BASE}}}error-info")
-    leaves = () if info is None else tuple(
-        (etree.QName(leaf).localname, (leaf.text or "").strip()) for leaf in info.iter("{*}*") if not len(leaf)
+    leaves = (
+        ()
+        if info is None
+        else tuple(
+            (etree.QName(leaf).localname, (leaf.text or "").strip()) for leaf in info.iter("{*}*") if not len(leaf)
+        )
     )
     return RpcErrorInfo(
         tag=text("error-tag") or "operation-failed",
@@ -220,9 +224,7 @@ class Session:
     def _clean_up(self, failure: BaseException) -> None:
         """After ``failure``, which is what the caller has to hear of; what goes wrong here is noted on it."""
         try:
-            self.pipelined(
-                [self.manager.discard_changes, lambda: self.manager.unlock("candidate")], "discard-changes"
-            )
+            self.pipelined([self.manager.discard_changes, lambda: self.manager.unlock("candidate")], "discard-changes")
         except (SessionLost, ReplyTimeout):
             # A session that ends loses its lock, and the agent discards its candidate.
             return

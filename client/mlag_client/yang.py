@@ -382,9 +382,7 @@ def _compile(content_id: str, listed: tuple[_Listed, ...], texts: Mapping[str, s
         try:
             return DataModel(json.dumps(library), (folder,))
         except YangsonException as error:
-            raise UnexpectedReply(
-                f"the server's modules do not compile: {type(error).__name__}: {error}"
-            ) from error
+            raise UnexpectedReply(f"the server's modules do not compile: {type(error).__name__}: {error}") from error
 
 
 def _row(row: _Listed) -> dict[str, Any]:

@@ -144,9 +144,7 @@ def test_check_and_diff_show_and_change_nothing(play: Playbook, clients: tuple[D
     assert clients[0].peer_link() == SOURCE
 
 
-def test_the_vpn_instance_and_what_is_not_named_goes(
-    play: Playbook, clients: tuple[DfsClient, DfsClient]
-) -> None:
+def test_the_vpn_instance_and_what_is_not_named_goes(play: Playbook, clients: tuple[DfsClient, DfsClient]) -> None:
     for client in clients:
         client.add_vpn_instance("Blue")
     assert play("pair.yml", "-e", "mlag_vpn_instance=Blue").changed() == [1, 1]

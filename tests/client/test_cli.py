@@ -146,8 +146,8 @@ def test_1_refused_by_the_agent(call: Call, mlag_agent: RunningAgent) -> None:
     refused = call(mlag_agent, *wrong)
     assert (refused.code, refused.out) == (1, "")
     first, second = refused.err.splitlines()
-    assert first.startswith("mlag-client: refused: local-address \"fe80::1\": A link-local address")
-    assert second.startswith("  also: tcp-port \"22\": TCP ports 1 to 1024")
+    assert first.startswith('mlag-client: refused: local-address "fe80::1": A link-local address')
+    assert second.startswith('  also: tcp-port "22": TCP ports 1 to 1024')
     refused = call(mlag_agent, "--json", *wrong)
     error = refused.json["error"]
     assert (refused.code, error["exit_code"], error["kind"]) == (1, 1, "RpcFailed")

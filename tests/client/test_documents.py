@@ -28,9 +28,7 @@ def test_counters_that_are_absent_have_not_counted() -> None:
     assert state.peer is None
 
 
-@pytest.mark.parametrize(
-    ("word", "known"), [("port-mismatch", True), ("a-reason-of-next-year", False)]
-)
+@pytest.mark.parametrize(("word", "known"), [("port-mismatch", True), ("a-reason-of-next-year", False)])
 def test_a_reason_that_is_not_known_is_passed_on(word: str, known: bool) -> None:
     state = read_state(data(CHANNEL.format("down", f"<down-reason>{word}</down-reason>")), 1)
     assert state is not None

@@ -74,6 +74,7 @@ def test_nothing_stays_behind() -> None:
 
 def test_a_failing_test_ends_the_agent_too() -> None:
     threads = set(threading.enumerate())
+
     def test() -> None:
         with agent() as running:
             running.client()

@@ -59,6 +59,7 @@ def test_nobody_listens() -> None:
 
 def test_a_server_that_is_no_ssh_server() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
+
         def answer() -> None:
             connection, _ = server.accept()
             with connection:

@@ -140,7 +140,7 @@ def test_modules_that_only_the_server_has(tmp_path: Path) -> None:
         'module plant { namespace "urn:plant"; prefix p; yang-version 1.1;\n'
         "  identity colour; identity red { base colour; }\n"
         "  container pot { leaf size { type uint8 { range 1..9; } } leaf colour { type identityref { base colour; } }\n"
-        '    leaf-list seed { type string; max-elements 2; } }\n'
+        "    leaf-list seed { type string; max-elements 2; } }\n"
         "  notification bloom { leaf size { type uint8 { range 1..9; } } }\n}\n",
         encoding="utf-8",
     )

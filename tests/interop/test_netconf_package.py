@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 from lxml import etree
-from mlag_client.testing import RunningAgent, assert_yang_valid
 from netconf.client import NetconfSSHSession
 from netconf.error import RPCError
+
+from mlag_client.testing import RunningAgent, assert_yang_valid
 
 M_LAG = "urn:mlag-agent:yang:dfs-m-lag"
 

@@ -332,9 +332,7 @@ class Decoder:
         node.insert = Insert(where, tuple(self._value(key, element, values[key.name]) for key in schema.key_nodes))
         return True
 
-    def _fits(
-        self, node: EditNode, chosen: dict[Choice, tuple[str, SchemaNode]], parent: EditNode, top: bool
-    ) -> bool:
+    def _fits(self, node: EditNode, chosen: dict[Choice, tuple[str, SchemaNode]], parent: EditNode, top: bool) -> bool:
         """Whether no other case of its choices is in the payload (RFC 7950 section 8.3.1: bad-element)."""
         for case in node.schema.cases:
             name, other = chosen.setdefault(case.choice, (case.name, node.schema))
@@ -381,7 +379,8 @@ _PREFIX = re.compile(r"'[^']*'|\"[^\"]*\"|(?P<prefix>[A-Za-z_][\w.-]*):(?=[A-Za-
 def _takes(union: LeafType, value: str) -> bool:
     """Whether a member with module names in its values would take this one; else it is a string as it stands."""
     return any(
-        _takes(member, value) or value in member.identities
+        _takes(member, value)
+        or value in member.identities
         or (member.base == "instance-identifier" and value.startswith("/"))
         for member in union.members
     )

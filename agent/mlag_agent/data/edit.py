@@ -75,8 +75,10 @@ class Editor:
     def _child(self, schema: SchemaNode, was: Node | None, group: list[EditNode], inherited: Operation) -> Node | None:
         if schema.kind is Kind.LIST:
             assert was is None or isinstance(was, ListNode)
-            return self._ordered_list(schema, was, group, inherited) if schema.user_ordered else self._list(
-                schema, was, group, inherited
+            return (
+                self._ordered_list(schema, was, group, inherited)
+                if schema.user_ordered
+                else self._list(schema, was, group, inherited)
             )
         if schema.kind is Kind.LEAF_LIST:
             assert was is None or isinstance(was, LeafList)
@@ -253,9 +255,7 @@ class Editor:
                 InfoElement("bad-element", node.schema.name),
             )
             # RFC 7950 section 15.7
-            self._error(
-                RpcError(ErrorTag.BAD_ATTRIBUTE, words, app_tag="missing-instance", path=node.path, info=info)
-            )
+            self._error(RpcError(ErrorTag.BAD_ATTRIBUTE, words, app_tag="missing-instance", path=node.path, info=info))
             return
         order.insert(key, insert.where, insert.reference)
 

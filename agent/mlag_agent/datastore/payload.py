@@ -16,6 +16,7 @@ from mlag_agent.schema.library import SchemaLibrary
 
 __all__ = ["PayloadReader", "Transforms"]
 
+
 class PayloadReader:
     """Reads payloads against one module set."""
 

@@ -98,9 +98,7 @@ class Datastores:
             whose = "this session" if holder == session_id else f"session {holder}"
             raise _lock_denied(f"the lock of {datastore} is held by {whose}", holder)
         if datastore is Datastore.CANDIDATE and not self.candidate_is_clean:
-            raise _lock_denied(
-                "the candidate has uncommitted changes; commit or discard them before locking it", 0
-            )
+            raise _lock_denied("the candidate has uncommitted changes; commit or discard them before locking it", 0)
         self._locks[datastore] = Lock(session_id, datetime.now(UTC))
 
     def unlock(self, datastore: Datastore, session_id: int) -> None:
@@ -108,9 +106,7 @@ class Datastores:
         holder = self._holder(datastore)
         if holder != session_id:
             words = "is not locked" if holder is None else f"is locked by session {holder}"
-            raise RpcFailure(
-                RpcError(ErrorTag.OPERATION_FAILED, f"{datastore} {words}", type=ErrorType.PROTOCOL)
-            )
+            raise RpcFailure(RpcError(ErrorTag.OPERATION_FAILED, f"{datastore} {words}", type=ErrorType.PROTOCOL))
         del self._locks[datastore]
         if datastore is Datastore.CANDIDATE:
             self.discard()
@@ -136,7 +132,5 @@ class Datastores:
 
 def _lock_denied(words: str, holder: int) -> RpcFailure:
     return RpcFailure(
-        RpcError(
-            ErrorTag.LOCK_DENIED, words, type=ErrorType.PROTOCOL, info=(InfoElement("session-id", str(holder)),)
-        )
+        RpcError(ErrorTag.LOCK_DENIED, words, type=ErrorType.PROTOCOL, info=(InfoElement("session-id", str(holder)),))
     )

@@ -304,9 +304,7 @@ def _leaf_type(type_stmt: Any, identities: Mapping[Any, frozenset[str]]) -> Leaf
         bases = [identities.get(b.i_identity, frozenset()) for b in chain[-1].search("base")]
         allowed = frozenset.intersection(*bases)
     prefixed = base in ("identityref", "instance-identifier")
-    return LeafType(
-        base, _allows(chain, base, common), _lexical(base, common), prefixed=prefixed, identities=allowed
-    )
+    return LeafType(base, _allows(chain, base, common), _lexical(base, common), prefixed=prefixed, identities=allowed)
 
 
 def _derived_identities(ctx: Any) -> dict[Any, frozenset[str]]:

@@ -36,7 +36,7 @@ class ValueLookup(Protocol):
 # Texts of libyang 4 for violations whose RFC 7950 section 15 tag cannot be told from its app-tag.
 _MANDATORY = re.compile(r'Mandatory (node|choice) "([^"]+)" (?:instance|data) do(?:es)? not exist')
 _UNIQUE = re.compile(r'Unique data leaf\(s\) "(?P<leafs>[^"]*)" not satisfied in "(?P<one>.*)" and "(?P<other>.*)"\.$')
-_NO_PATTERN = re.compile(r'^Unsatisfied pattern|^Unsatisfied length|^Unsatisfied range')
+_NO_PATTERN = re.compile(r"^Unsatisfied pattern|^Unsatisfied length|^Unsatisfied range")
 _APP_TAGS: Mapping[str, tuple[ErrorTag, str]] = {
     "instance-required": (ErrorTag.DATA_MISSING, "instance-required"),
     "missing-choice": (ErrorTag.DATA_MISSING, "missing-choice"),
@@ -47,9 +47,7 @@ _APP_TAGS: Mapping[str, tuple[ErrorTag, str]] = {
 }
 
 
-def bounded(
-    found: Sequence[Any], convert: Callable[[Any], RpcError], *, every: bool = False
-) -> Sequence[RpcError]:
+def bounded(found: Sequence[Any], convert: Callable[[Any], RpcError], *, every: bool = False) -> Sequence[RpcError]:
     """The first MAX_ERRORS violations, the last place taken by the number of those that are not listed."""
     if every or len(found) <= MAX_ERRORS:
         return list(dict.fromkeys(map(convert, found)))
@@ -116,9 +114,7 @@ def constraint_error(error: Any, lookup: ValueLookup) -> RpcError:
     return RpcError(ErrorTag.OPERATION_FAILED, f"{prefix}{words}", app_tag=error.app_tag, path=path)
 
 
-def _missing(
-    kind: str, name: str, path: str | None, found: tuple[SchemaNode, str | None, str] | None
-) -> RpcError:
+def _missing(kind: str, name: str, path: str | None, found: tuple[SchemaNode, str | None, str] | None) -> RpcError:
     where = found[0].path if found is not None else (path or "/")
     if kind == "choice":  # RFC 7950 section 15.6
         return RpcError(
