@@ -18,6 +18,7 @@ from mlag_agent.access.users import Users
 from mlag_agent.config import Settings, make_fabric, make_modules, make_users
 from mlag_agent.data.decode import Operation
 from mlag_agent.data.edit import Editor
+from mlag_agent.data.encode import encode_children
 from mlag_agent.data.tree import Container, empty
 from mlag_agent.datastore.payload import PayloadReader
 from mlag_agent.datastore.persist import Journal, Stored
@@ -195,6 +196,8 @@ class Device:
             if self.settings.startup:
                 agent.stores.startup = root
             await agent.transactor.apply(root, restoring=True)
+            if stored.edits:  # so that the next start has one document to read
+                self._journal.replace(source, encode_children(root, agent.library.tree.namespaces))
         except (RpcFailure, etree.XMLSyntaxError) as problem:
             raise SettingsError(
                 f"the stored configuration cannot be used: {problem}",

@@ -32,6 +32,10 @@ _OPTIONS = ly.ContextOptions.NoYangLibrary | ly.ContextOptions.DisableSearchCwd
 # Canonical forms asked of libyang are remembered; the bound keeps a hostile client from growing it.
 CANONICAL_CACHE_SIZE = 16384
 
+# Inputs of operations that have passed: clients ask the same few again and again. Long ones are not worth keeping.
+PASSED_OPERATIONS = 256
+PASSED_OPERATION_LENGTH = 1024
+
 
 class Contents(Enum):
     """What a document holds, and so which constraints apply."""
@@ -47,6 +51,7 @@ class SchemaEngine:
         self._context = context
         self.namespaces: Mapping[str, str] = tree.namespaces
         self._canonical: dict[tuple[SchemaNode, str], str] = {}
+        self._passed: set[str] = set()
 
     @classmethod
     def load(cls, requests: Sequence[ModuleRequest], folders: Iterable[Path], tree: SchemaTree) -> SchemaEngine:
@@ -86,6 +91,20 @@ class SchemaEngine:
         errors = self._run(document, parse, options)
         if errors:
             raise RpcFailure(*bounded(errors, lambda error: constraint_error(error, lookup)))
+
+    def check_operation(self, document: str, lookup: ValueLookup) -> None:
+        """``check_payload`` and ``validate`` of an operation's data, for the operations context.
+
+        Nothing but the document decides there, so one that has passed is remembered and passes again.
+        """
+        if document in self._passed:
+            return
+        self.check_payload(document, lookup)
+        self.validate(document, Contents.OPERATION, lookup)
+        if len(document) <= PASSED_OPERATION_LENGTH:
+            if len(self._passed) >= PASSED_OPERATIONS:
+                self._passed.clear()
+            self._passed.add(document)
 
     def canonical(self, node: SchemaNode, value: str, document: Callable[[], str], /) -> str:
         """The canonical form (RFC 7950 section 9.1) of a value of the leaf or leaf-list ``node``.

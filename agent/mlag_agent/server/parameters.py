@@ -16,7 +16,6 @@ from mlag_agent.data.decode import Decoder, EditNode, OnLeniency
 from mlag_agent.data.values import canonicalise, check_document, value_lookup
 from mlag_agent.errors import ErrorTag, ErrorType, InfoElement, RpcError, RpcFailure, SchemaError
 from mlag_agent.features.base import RpcInput
-from mlag_agent.schema.engine import Contents
 from mlag_agent.schema.library import SchemaLibrary
 from mlag_agent.schema.nodes import SchemaNode
 from mlag_agent.schema.violations import ValueLookup
@@ -43,9 +42,10 @@ def read_parameters(
         document = f'<{schema.name} xmlns="{schema.namespace}"><input>{body}</input></{schema.name}>'
         lookup = _lookup(schema, nodes)
         try:
-            library.operations.check_payload(document, lookup)
-            if not errors:  # else what was left out of the document would be missed
-                library.operations.validate(document, Contents.OPERATION, lookup)
+            if errors:  # what was left out of the document would be missed: types only
+                library.operations.check_payload(document, lookup)
+            else:
+                library.operations.check_operation(document, lookup)
                 canonicalise(nodes, library.operations, {})
         except RpcFailure as failure:
             errors += failure.errors
