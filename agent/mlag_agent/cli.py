@@ -79,7 +79,13 @@ def cli(verbose: int) -> None:
 @click.option("--authorized-keys", type=click.Path(path_type=Path), help="Public keys that let the user in.")
 @click.option("--rendezvous", type=click.Path(path_type=Path), help="Folder where agents of this machine meet.")
 @click.option("--pair", help="Name of the pair in the rendezvous folder.")
-@click.option("--yang-dir", "yang_dirs", multiple=True, type=click.Path(path_type=Path), help="Folder of YANG modules for --module.")
+@click.option(
+    "--yang-dir",
+    "yang_dirs",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Folder of YANG modules for --module.",
+)
 @click.option("--module", "modules", multiple=True, help="Serve one more module: NAME or NAME:FEATURE,FEATURE.")
 @click.option("--startup/--no-startup", default=None, help="Have a startup datastore; running is then not durable.")
 @click.option(
