@@ -24,7 +24,7 @@ def _submodules(module: Module) -> list[dict[str, Any]]:
 
 def _library(agent: Agent) -> Mapping[str, Any]:
     modules = agent.library.tree.modules.values()
-    datastores = ["ietf-datastores:running", "ietf-datastores:candidate", "ietf-datastores:operational"]
+    datastores = ["ietf-datastores:running", "ietf-datastores:candidate"]
     if agent.stores.startup is not None:
         datastores.append("ietf-datastores:startup")
     return {
@@ -76,8 +76,12 @@ def _modules_state(agent: Agent) -> Mapping[str, Any]:
 
 
 def capability(content_id: str) -> str:
-    """The capability of RFC 8526 section 2."""
-    return f"urn:ietf:params:netconf:capability:yang-library:1.1?revision=2019-01-04&content-id={content_id}"
+    """The capability of RFC 7895 section 2.2, with the revision of the module that is implemented.
+
+    yang-library:1.1 (RFC 8526 section 2) is that of a server with get-data and the operational datastore, which this
+    one has not: a client would ask for them.
+    """
+    return f"urn:ietf:params:netconf:capability:yang-library:1.0?revision=2019-01-04&module-set-id={content_id}"
 
 
 FEATURE = Feature(
