@@ -195,6 +195,26 @@ def test_continue_on_error_leaves_out_all_that_is_wrong(bench: Any) -> None:
     assert box.leaf("size") is None
 
 
+@pytest.mark.parametrize(
+    ("stop", "errors"),
+    [
+        ('<stop nc:operation="remove">2</stop>', []),
+        ('<stop nc:operation="delete">1</stop>', []),
+        ('<stop nc:operation="delete">2</stop>', [ErrorTag.DATA_MISSING]),
+    ],
+)
+@pytest.mark.parametrize("walk_first", [True, False])
+def test_deleting_a_value_of_the_case_that_another_replaces(
+    bench: Any, stop: str, errors: list[ErrorTag], walk_first: bool
+) -> None:
+    """Found by hypothesis: what was left of the leaf-list came back beside the new case."""
+    old = bench.load(bench.box("<stop>1</stop><stop>3</stop>"))
+    payload = f"<walk/>{stop}" if walk_first else f"{stop}<walk/>"
+    after, found = bench.apply(old, bench.box(payload))
+    assert [e.tag for e in found] == errors
+    assert bench.xml(after) == bench.box("<walk/>")
+
+
 def test_two_cases_continue_on_error(bench: Any) -> None:
     after, errors = bench.apply(bench.empty, bench.box("<airline>a</airline><walk/><name>n</name>"))
     assert [e.tag for e in errors] == [ErrorTag.BAD_ELEMENT]

@@ -59,6 +59,8 @@ class Editor:
         for child, group in grouped.items():
             was = before.get(child)
             now = self._child(child, was, group, inherited)
+            if child.cases and was is not None and child not in after and (now is was or all(n.deletes for n in group)):
+                continue  # another case of this payload has taken its place; deleting the rest of it is no wish to keep it
             if child.cases and now is not None and (was is None or now is not was):
                 _drop_other_cases(child, after)
             if now is None:
