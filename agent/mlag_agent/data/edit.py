@@ -59,8 +59,9 @@ class Editor:
         for child, group in grouped.items():
             was = before.get(child)
             now = self._child(child, was, group, inherited)
-            if child.cases and was is not None and child not in after and (now is was or all(n.deletes for n in group)):
-                continue  # another case of this payload has taken its place; deleting the rest of it is no wish to keep it
+            replaced = child.cases and was is not None and child not in after
+            if replaced and (now is was or all(node.deletes for node in group)):
+                continue  # by another case of this payload: to delete a part of it is no wish to keep the rest
             if child.cases and now is not None and (was is None or now is not was):
                 _drop_other_cases(child, after)
             if now is None:
