@@ -145,6 +145,13 @@ def test_every_violation_in_one_reply(mlag_bench: Any) -> None:
     }
 
 
+def test_a_missing_vpn_instance_is_named(mlag_bench: Any) -> None:
+    root = mlag_bench.load(source(form("ipv6", vpn="RED")))
+    with pytest.raises(RpcFailure) as caught:
+        Transactor(mlag_bench.library, Datastores(mlag_bench.empty)).validate(root)
+    assert 'vpn-instance "RED": no such /ni:network-instances/ni:network-instance/ni:name' in str(caught.value)
+
+
 # --- addresses against Python's ipaddress -------------------------------------------------------------------
 
 

@@ -60,6 +60,10 @@ def more_errors(count: int, like: RpcError) -> RpcError:
     return RpcError(like.tag, f"{count} more violations are not listed here")
 
 
+# libyang names the leafref's target as the module writes it, with that module's prefixes.
+_NO_TARGET = re.compile(r'no target instance "([^"]+)" with the same value')
+
+
 def describe(node: SchemaNode, value: str | None) -> str:
     """``tcp-port "80"``: the node and, unless it is a secret, its value, for the beginning of a message.
 
@@ -110,6 +114,9 @@ def constraint_error(error: Any, lookup: ValueLookup) -> RpcError:
         return _missing(mandatory[1], mandatory[2], path, found)
     if error.app_tag in _APP_TAGS:
         tag, app_tag = _APP_TAGS[error.app_tag]
+        target = _NO_TARGET.search(words)
+        if target is not None:
+            words = f"no such {target[1]} is configured"
         return RpcError(tag, f"{prefix}{words}", app_tag=app_tag, path=path, info=_non_unique(error.message))
     return RpcError(ErrorTag.OPERATION_FAILED, f"{prefix}{words}", app_tag=error.app_tag, path=path)
 
