@@ -52,16 +52,16 @@ class TestAuthorise:
         authorise(persistent, session, "token")
 
     @pytest.mark.parametrize(
-        ("which", "session", "persist_id", "tag", "info"),
+        ("which", "session", "persist_id", "expected"),
         [
-            (None, 1, "token", ErrorTag.INVALID_VALUE, ("bad-element", "persist-id")),
-            ("bound", 1, "token", ErrorTag.INVALID_VALUE, ("bad-element", "persist-id")),
-            ("bound", 2, None, ErrorTag.IN_USE, ("session-id", "1")),
-            ("persistent", 1, None, ErrorTag.IN_USE, ("session-id", "1")),
-            ("persistent", 2, None, ErrorTag.IN_USE, ("session-id", "1")),
-            ("persistent", 1, "Token", ErrorTag.INVALID_VALUE, ("bad-element", "persist-id")),
-            ("persistent", 2, "", ErrorTag.INVALID_VALUE, ("bad-element", "persist-id")),
-            ("persistent", 2, "tökén", ErrorTag.INVALID_VALUE, ("bad-element", "persist-id")),
+            (None, 1, "token", (ErrorTag.INVALID_VALUE, "bad-element", "persist-id")),
+            ("bound", 1, "token", (ErrorTag.INVALID_VALUE, "bad-element", "persist-id")),
+            ("bound", 2, None, (ErrorTag.IN_USE, "session-id", "1")),
+            ("persistent", 1, None, (ErrorTag.IN_USE, "session-id", "1")),
+            ("persistent", 2, None, (ErrorTag.IN_USE, "session-id", "1")),
+            ("persistent", 1, "Token", (ErrorTag.INVALID_VALUE, "bad-element", "persist-id")),
+            ("persistent", 2, "", (ErrorTag.INVALID_VALUE, "bad-element", "persist-id")),
+            ("persistent", 2, "tökén", (ErrorTag.INVALID_VALUE, "bad-element", "persist-id")),
         ],
     )
     def test_refused(
@@ -70,14 +70,14 @@ class TestAuthorise:
         which: str | None,
         session: int,
         persist_id: str | None,
-        tag: ErrorTag,
-        info: tuple[str, str],
+        expected: tuple[ErrorTag, str, str],
     ) -> None:
         pending = None if which is None else request.getfixturevalue(which)
         with pytest.raises(RpcFailure) as caught:
             authorise(pending, session, persist_id)
         (error,) = caught.value.errors
-        assert (error.tag, error.type, error.info[0].name, error.info[0].text) == (tag, "protocol", *info)
+        assert (error.tag, error.info[0].name, error.info[0].text) == expected
+        assert error.type == "protocol"
         assert "token" not in error.message
 
 
@@ -103,9 +103,7 @@ class TestAfterCommit:
         assert (made.before, made.persist) == (bound.before, "new")
 
     @pytest.mark.parametrize(("persist", "expected"), [(None, "token"), ("new", "new"), ("", "")])
-    def test_follow_up_by_token(
-        self, bench: Any, persistent: Pending, persist: str | None, expected: str
-    ) -> None:
+    def test_follow_up_by_token(self, bench: Any, persistent: Pending, persist: str | None, expected: str) -> None:
         request = CommitRequest(2, confirmed=True, persist=persist, persist_id="token")
         made = after_commit(persistent, request, bench.config(), NOW)
         assert made is not None

@@ -219,9 +219,14 @@ def test_killed_in_the_middle_of_commits(path: Path) -> None:
 def test_pending_belongs_to_the_transaction(path: Path) -> None:
     journal = Journal.open(path)
     pending = persist.StoredPending(b"<a/>", "token", datetime(2026, 1, 1, tzinfo=UTC))
-    with pytest.raises(RuntimeError), journal.writing("running", b"<b/>", bytes):
-        journal.arm(pending)
-        raise RuntimeError
+
+    def interrupted() -> None:
+        with journal.writing("running", b"<b/>", bytes):
+            journal.arm(pending)
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        interrupted()
     assert journal.pending() is None
     with journal.writing("running", b"<b/>", bytes):
         journal.arm(pending)

@@ -260,7 +260,6 @@ class TestCommit:
         assert (await session.rpc("<unlock><target><running/></target></unlock>")).ok
         assert (await session.get_config("running")).leaf("tcp-port") == "2048"
 
-
     async def test_edits_of_running_by_two_sessions_at_once_are_both_kept(
         self, device: Device, connect: Connect
     ) -> None:

@@ -91,7 +91,8 @@ class TestCapabilities:
         optional = {name for name in offered if re.fullmatch(r"[a-z-]+:1\.[01]", name)} - {"yang-library:1.0"}
         known = {
             "writable-running:1.0", "candidate:1.0", "rollback-on-error:1.0", "validate:1.0", "validate:1.1",
-            "startup:1.0", "confirmed-commit:1.0", "confirmed-commit:1.1", "xpath:1.0", "url:1.0", "with-defaults:1.0", "notification:1.0",
+            "startup:1.0", "confirmed-commit:1.0", "confirmed-commit:1.1",
+            "xpath:1.0", "url:1.0", "with-defaults:1.0", "notification:1.0",
         }  # fmt: skip
         assert optional <= known
         assert {name for name in known if await self.works(session, name)} == optional
