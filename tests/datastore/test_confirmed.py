@@ -287,6 +287,26 @@ class TestInForce:
         assert one.commits.rollback_error is None
         assert one.consistent()
 
+    @pytest.mark.parametrize("names", [("a",), ("b",)])
+    async def test_rollback_is_not_stored(
+        self, one: Commits, names: tuple[str, ...], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        before = one.running
+        await one.commit(*names, confirmed=True)
+        one.journal._connection.execute("PRAGMA query_only=1")
+        await one.fire()
+        assert "the rollback is not stored" in caplog.text
+        assert one.running is before
+        assert one.commits.pending is None
+        stored = one.journal.pending()
+        assert stored is not None
+        assert stored.config == one.commits.document(before)
+        one.journal._connection.execute("PRAGMA query_only=0")
+        await one.commit("c", confirmed=True)
+        assert one.consistent()
+        await one.fire()
+        assert one.consistent()
+
     async def test_cancel_fails(self, one: Commits) -> None:
         """The client is told, and the commit is pending as before."""
         await one.commit("b", confirmed=True)

@@ -373,22 +373,49 @@ class TestRefused:
             assert device.agent.commits.pending is None
         await device.engine.wait_for(lambda state: state.channel.down_reason != "port-in-use", 30)
 
-    async def test_rollback_that_cannot_be_stored(
-        self, device: Device, session: Client, timers: FakeTimers, caplog: pytest.LogCaptureFixture
+    async def test_rollback_that_fails(
+        self, device: Device, session: Client, timers: FakeTimers, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        """It is shown, commits are refused, and it is tried again."""
+
+        def fail(root: object) -> None:
+            raise RuntimeError("broken")
+
+        await add(session, "new", confirmed())
+        with monkeypatch.context() as patch:
+            patch.setattr(device.agent.transactor, "validate", fail)
+            await due(device, timers)
+        assert await names(session) == ["new", "old"]
+        assert (await session.get(STATE)).leaf("rollback-error") == "broken"
+        assert (await session.commit()).error.tag == "in-use"
+        await due(device, timers)
+        assert await names(session) == ["old"]
+        assert (await session.get(STATE)).leaf("confirmed-commit") is None
+
+    @pytest.mark.parametrize("then", ["restart", "edit", "empty"])
+    async def test_rollback_that_cannot_be_stored(
+        self, start: Start, connect: Connect, device: Device, timers: FakeTimers, then: str
+    ) -> None:
+        """Running goes back all the same, and whatever comes next, the file agrees."""
+        session = await connect(device)
         journal = device.agent.journal
         assert journal is not None
         await add(session, "new", confirmed())
         journal._connection.execute("PRAGMA query_only=1")
         await due(device, timers)
-        assert await names(session) == ["new", "old"]
-        assert "cannot be stored" in ((await session.get(STATE)).leaf("rollback-error") or "")
-        assert (await session.commit()).error.tag == "in-use"
-        assert "rollback failed" in caplog.text
-        journal._connection.execute("PRAGMA query_only=0")
-        await due(device, timers)
         assert await names(session) == ["old"]
-        assert (await session.get(STATE)).leaf("confirmed-commit") is None
+        assert device.agent.commits.pending is None
+        assert journal.outrun
+        assert (await session.edit(vpn("later"), "running")).error.app_tag == "state-file-not-writable"
+        journal._connection.execute("PRAGMA query_only=0")
+        if then == "edit":
+            assert (await session.edit(vpn("later"), "running")).ok
+        elif then == "empty":
+            assert (await session.rpc(confirmed())).ok
+            assert (await session.commit()).ok
+        expected = await names(session)
+        await device.aclose()
+        assert await names(await connect(await start())) == expected
 
 
 class TestRestart:

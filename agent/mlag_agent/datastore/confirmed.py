@@ -18,7 +18,7 @@ from typing import Protocol
 
 from mlag_agent.data.encode import encode_children
 from mlag_agent.data.tree import Container
-from mlag_agent.datastore.persist import Journal, StoredPending
+from mlag_agent.datastore.persist import NOT_WRITABLE, Journal, StoredPending
 from mlag_agent.datastore.stores import Datastore, Datastores
 from mlag_agent.datastore.transaction import Transactor, to_the_end
 from mlag_agent.errors import ErrorTag, ErrorType, InfoElement, RpcError, RpcFailure
@@ -41,7 +41,7 @@ DEFAULT_TIMEOUT = 600
 """Seconds (RFC 6241 section 8.4.1)."""
 
 RETRY_SECONDS = 5.0
-"""After a rollback that failed (a full disk): soon enough to matter, seldom enough for the log."""
+"""After a rollback that failed: soon enough to matter, seldom enough for the log."""
 
 
 class Timer(Protocol):
@@ -236,7 +236,12 @@ class ConfirmedCommits:
     async def _go_back(self, pending: Pending, why: str) -> None:
         step = _RollBack(self, pending, why)
         try:
-            await self._transactor.apply(step.wanted, restoring=True, companion=step)
+            try:
+                await self._transactor.apply(step.wanted, restoring=True, companion=step)
+            except RpcFailure as failure:
+                if failure.errors[0].app_tag != NOT_WRITABLE:
+                    raise
+                await self._go_back_unstored(step, failure)
         except _SettledError:
             _LOG.debug("nothing to roll back any more (%s)", why)
         except Exception as problem:
@@ -247,6 +252,14 @@ class ConfirmedCommits:
             self._stop_timer()
             if not self._closed:
                 self._timer = self._call_later(RETRY_SECONDS, partial(self._due, pending, why))
+
+    async def _go_back_unstored(self, step: _RollBack, failure: RpcFailure) -> None:
+        """The device must not keep what nobody confirmed because a disk is full: a start does what the file says."""
+        journal = self._transactor.durable
+        assert journal is not None
+        step.outruns = journal
+        await self._transactor.apply(step.wanted, restoring=True, store=False, companion=step)
+        _LOG.error("the rollback is not stored (%s); until the next change is, a start rolls back again", failure)
 
 
 def _loop_call_later(delay: float, callback: Callable[[], None]) -> Timer:
@@ -315,6 +328,8 @@ class _RollBack:
         self._pending = pending
         self._why = why
         self._by = by
+        self.outruns: Journal | None = None
+        """The file that cannot be written, when running goes back without it."""
 
     def wanted(self) -> Container:
         """The configuration before.  Locks do not keep a rollback off that no session asked for."""
@@ -338,6 +353,8 @@ class _RollBack:
 
     def done(self) -> None:
         """The candidate goes as well (DOMAIN 5.5): it was made on top of what has just been taken back."""
+        if self.outruns is not None:
+            self.outruns.outrun = True
         stores = self._commits.stores
         lost = "" if stores.candidate_is_clean else "; the candidate's changes are discarded"
         stores.discard()

@@ -18,11 +18,14 @@ from pathlib import Path
 
 from mlag_agent.errors import ErrorTag, RpcError, RpcFailure, SettingsError
 
-__all__ = ["Journal", "Stored", "StoredPending"]
+__all__ = ["NOT_WRITABLE", "Journal", "Stored", "StoredPending"]
 
 _LOG = logging.getLogger(__name__)
 
 SCHEMA_VERSION = 2
+
+NOT_WRITABLE = "state-file-not-writable"
+"""error-app-tag of a change that cannot be stored."""
 
 # An agent that is just ending lets go of the file within this.
 LOCK_WAIT_SECONDS = 0.5
@@ -67,6 +70,9 @@ class Journal:
         self._connection = connection
         self._path = path
         self._weights: dict[str, tuple[int, int]] = {}  # datastore: bytes of its snapshot, of its edits
+        self.outrun = False
+        """Running has gone back to what ``pending`` holds and that could not be stored: a start does the same, but an
+        edit would follow on the wrong configuration.  The next one is stored as a whole snapshot."""
 
     @classmethod
     def open(cls, path: Path) -> Journal:
@@ -138,13 +144,16 @@ class Journal:
         """
         snapshot_size, edits_size = self._weights.get(datastore, (0, 0))
         edits_size += len(edit)
-        snapshot = whole() if edits_size > max(snapshot_size, SNAPSHOT_FLOOR_BYTES) else None
+        outrun = self.outrun
+        snapshot = whole() if outrun or edits_size > max(snapshot_size, SNAPSHOT_FLOOR_BYTES) else None
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             if snapshot is not None:
                 self._connection.execute("REPLACE INTO snapshot VALUES (?, ?)", (datastore, snapshot))
                 self._connection.execute("DELETE FROM edit WHERE datastore = ?", (datastore,))
                 snapshot_size, edits_size = len(snapshot), 0
+                if outrun:
+                    self._connection.execute("DELETE FROM pending")
             else:
                 self._connection.execute("INSERT INTO edit (datastore, config) VALUES (?, ?)", (datastore, edit))
         except sqlite3.Error as error:
@@ -161,6 +170,7 @@ class Journal:
             self._rollback()
             raise _cannot_store(self._path, error) from error
         self._weights[datastore] = (snapshot_size, edits_size)
+        self.outrun = False
 
     def replace(self, datastore: str, config: bytes, *, disarm: bool = False) -> None:
         """Store a whole configuration; durable when this returns, and never half.  Raises RpcFailure.
@@ -232,4 +242,4 @@ def _set_aside(path: Path) -> Path:
 
 def _cannot_store(path: Path, error: sqlite3.Error) -> RpcFailure:
     words = f"the change cannot be stored in {path}: {error}; nothing was applied"
-    return RpcFailure(RpcError(ErrorTag.OPERATION_FAILED, words, app_tag="state-file-not-writable"))
+    return RpcFailure(RpcError(ErrorTag.OPERATION_FAILED, words, app_tag=NOT_WRITABLE))

@@ -91,31 +91,38 @@ class Transactor:
 
         Raises RpcFailure (violations, a refusal, a file that cannot be written): then running, the subscribers
         and the file are as they were.  ``restoring``: the configuration was in force before, and what the device
-        cannot do now is shown as state.  ``store=False``: it comes from the file itself.  ``companion``: goes along,
-        also when there is nothing to change.
+        cannot do now is shown as state.  ``store=False``: it comes from the file itself, or that cannot be written.
+        ``companion``: goes along, also when there is nothing to change.
         """
         async with self._lock:
             root = wanted() if callable(wanted) else wanted
             old = self._stores.running
             if same(old, root):
                 if companion is not None:
-                    if store and (journal := self._durable) is not None:
-                        companion.store(journal)
-                    companion.done()
+                    self._accompany(companion, root, self.durable if store else None)
                 return
             self.validate(root)
             change = ChangeSet(old, root, tuple(changes(old, root)), restoring)
             prepared = await self._prepare(change)
             # From here on the change is made or taken back as a whole, whatever becomes of the session that asked.
-            await to_the_end(self._commit(change, prepared, self._durable if store else None, companion))
+            await to_the_end(self._commit(change, prepared, self.durable if store else None, companion))
 
     @property
-    def _durable(self) -> Journal | None:
+    def durable(self) -> Journal | None:
         """The file, if running is kept there.
 
         With a startup datastore, running is what the next start forgets (RFC 6241 section 8.7).
         """
         return self._journal if self._stores.startup is None else None
+
+    def _accompany(self, companion: Companion, running: Container, journal: Journal | None) -> None:
+        """There is nothing to change."""
+        if journal is not None and journal.outrun:
+            with self._writing(journal, running, running):
+                companion.store(journal)
+        elif journal is not None:
+            companion.store(journal)
+        companion.done()
 
     async def _commit(
         self,
