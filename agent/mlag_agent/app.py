@@ -20,6 +20,7 @@ from mlag_agent.data.decode import Operation
 from mlag_agent.data.edit import Editor
 from mlag_agent.data.encode import encode_children
 from mlag_agent.data.tree import Container, empty
+from mlag_agent.datastore.confirmed import CallLater, ConfirmedCommits
 from mlag_agent.datastore.payload import PayloadReader
 from mlag_agent.datastore.persist import Journal, Stored
 from mlag_agent.datastore.stores import Datastore, Datastores
@@ -55,7 +56,8 @@ class Device:
     """One simulated switch with its agent.  ``async with`` starts and ends it.
 
     ``timers`` are the engine's, ``ssh`` the transport's limits, ``features`` behaviour for more modules than the
-    agent's own.  Raises SettingsError or SchemaError when it cannot start; then nothing is left behind.
+    agent's own, ``call_later`` measures the time-out of confirmed commits instead of the event loop.  Raises
+    SettingsError or SchemaError when it cannot start; then nothing is left behind.
     """
 
     def __init__(
@@ -65,11 +67,13 @@ class Device:
         timers: EngineTimers | None = None,
         ssh: SshSettings | None = None,
         features: Sequence[Feature] = (),
+        call_later: CallLater | None = None,
     ) -> None:
         self.settings = settings
         self._timers = timers
         self._ssh = ssh
         self._features = tuple(features)
+        self._call_later = call_later
         self._listener: SshListener | None = None
         self._users: Users | None = None
         self._journal: Journal | None = None
@@ -147,7 +151,12 @@ class Device:
                 session_id=self.registry.take_number(), capabilities=agent.capabilities, strict=settings.strict
             )
             session = NetconfSession(
-                connection, wire, dispatcher=dispatcher, registry=self.registry, stores=agent.stores
+                connection,
+                wire,
+                dispatcher=dispatcher,
+                registry=self.registry,
+                stores=agent.stores,
+                commits=agent.commits,
             )
             await session.run()
 
@@ -173,6 +182,7 @@ class Device:
             library=library,
             stores=stores,
             transactor=transactor,
+            commits=ConfirmedCommits(transactor, stores, library.tree.namespaces, call_later=self._call_later),
             reader=PayloadReader(library, mlag.password_transforms(library.tree, sealer)),
             journal=journal,
             sessions=self.registry,
@@ -185,19 +195,29 @@ class Device:
         return {} if self._listener is None else {self._listener.port: "NETCONF over SSH of this agent"}
 
     async def _restore(self, agent: Agent) -> None:
-        """Running as it was last committed; with a startup datastore, as that says."""
+        """Running as it was last committed; with a startup datastore, as that says.
+
+        A commit that was to be confirmed and was not is taken back at once, whatever is left of its time: a restart
+        undoes it (RFC 6241 section 8.4.1).
+        """
         assert self._journal is not None
         source = Datastore.STARTUP if self.settings.startup else Datastore.RUNNING
         stored = self._journal.load(source)
+        # With a startup datastore, running is not what comes back: there is nothing to take out of it.
+        pending = None if self.settings.startup else self._journal.pending()
+        if pending is not None:
+            stored = Stored(pending.config, ())
+            _LOG.warning("a confirmed commit, due at %s, was not confirmed: it is rolled back", pending.deadline)
         if stored is None:
             return
         try:
             root = _replay(agent, stored)
             if self.settings.startup:
                 agent.stores.startup = root
-            await agent.transactor.apply(root, restoring=True)
-            if stored.edits:  # so that the next start has one document to read
-                self._journal.replace(source, encode_children(root, agent.library.tree.namespaces))
+            await agent.transactor.apply(root, restoring=True, store=False)
+            if stored.edits or pending is not None:  # so that the next start has one document to read
+                document = encode_children(root, agent.library.tree.namespaces)
+                self._journal.replace(source, document, disarm=pending is not None)
         except (RpcFailure, etree.XMLSyntaxError) as problem:
             raise SettingsError(
                 f"the stored configuration cannot be used: {problem}",
@@ -214,6 +234,8 @@ class Device:
                 last_first.callback(self._journal.close)
             if self._engine is not None:
                 last_first.push_async_callback(self._engine.aclose)
+            if self._agent is not None:
+                last_first.push_async_callback(self._agent.commits.aclose)
             if self._listener is not None:
                 last_first.push_async_callback(self._listener.aclose)
             self._listener = self._engine = self._journal = self._users = None

@@ -11,6 +11,7 @@ import stat
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +176,7 @@ def test_replace_fails(path: Path) -> None:
 
 CHILD = """
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from mlag_agent.datastore import persist
 persist.SNAPSHOT_FLOOR_BYTES = 2000
@@ -212,3 +214,42 @@ def test_killed_in_the_middle_of_commits(path: Path) -> None:
     assert numbers == list(range(numbers[0], numbers[-1] + 1))
     assert numbers[-1] in (acknowledged, acknowledged + 1)
     journal.close()
+
+
+def test_pending_belongs_to_the_transaction(path: Path) -> None:
+    journal = Journal.open(path)
+    pending = persist.StoredPending(b"<a/>", "token", datetime(2026, 1, 1, tzinfo=UTC))
+
+    def interrupted() -> None:
+        with journal.writing("running", b"<b/>", bytes):
+            journal.arm(pending)
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        interrupted()
+    assert journal.pending() is None
+    with journal.writing("running", b"<b/>", bytes):
+        journal.arm(pending)
+    journal.close()
+    journal = Journal.open(path)
+    assert journal.pending() == pending
+    later = datetime(2026, 1, 2, tzinfo=UTC)
+    journal.extend(None, later)
+    assert journal.pending() == persist.StoredPending(b"<a/>", None, later)
+    journal.replace("running", b"<a/>", disarm=True)
+    assert journal.pending() is None
+    journal.close()
+
+
+def test_a_file_of_version_1(path: Path) -> None:
+    """Made before there were confirmed commits: it gets the table, and keeps what it holds."""
+    journal = Journal.open(path)
+    commit(journal, b"<a/>")
+    journal._connection.execute("DROP TABLE pending")
+    journal._connection.execute("PRAGMA user_version=1")
+    journal.close()
+    for _ in range(2):
+        journal = Journal.open(path)
+        assert journal.pending() is None
+        assert journal.load("running") == persist.Stored(b"", (b"<a/>",))
+        journal.close()

@@ -260,11 +260,6 @@ class TestCommit:
         assert (await session.rpc("<unlock><target><running/></target></unlock>")).ok
         assert (await session.get_config("running")).leaf("tcp-port") == "2048"
 
-    async def test_confirmed_is_not_offered(self, session: Client) -> None:
-        assert not any("confirmed-commit" in uri for uri in session.capabilities)
-        error = (await session.rpc("<commit><confirmed/></commit>")).error
-        assert (error.tag, error.info["bad-element"]) == ("unknown-element", "confirmed")
-
     async def test_edits_of_running_by_two_sessions_at_once_are_both_kept(
         self, device: Device, connect: Connect
     ) -> None:

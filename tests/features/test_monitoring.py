@@ -57,8 +57,19 @@ class TestCapabilities:
             case "startup:1.0":
                 copy = "<copy-config><target><startup/></target><source><running/></source></copy-config>"
                 return (await session.rpc(copy)).ok
+            case "confirmed-commit:1.0":
+                first = await session.rpc("<commit><confirmed/><confirm-timeout>60</confirm-timeout></commit>")
+                return first.ok and (await session.rpc("<commit/>")).ok
             case "confirmed-commit:1.1":
-                return (await session.rpc("<commit><confirmed/></commit>")).ok
+                before = (await session.get_config()).text.partition(">")[2]
+                await session.rpc(edit.format("<candidate/>", "", vpn("confirmed")))
+                replies = [
+                    await session.rpc("<commit><confirmed/><persist>x</persist></commit>"),
+                    await session.rpc("<cancel-commit><persist-id>x</persist-id></cancel-commit>"),
+                ]
+                return all(reply.ok for reply in replies) and (
+                    (await session.get_config()).text.partition(">")[2] == before
+                )
             case "xpath:1.0":
                 return not (await session.rpc('<get><filter type="xpath" select="/*"/></get>')).errors
             case "url:1.0":
@@ -80,7 +91,8 @@ class TestCapabilities:
         optional = {name for name in offered if re.fullmatch(r"[a-z-]+:1\.[01]", name)} - {"yang-library:1.0"}
         known = {
             "writable-running:1.0", "candidate:1.0", "rollback-on-error:1.0", "validate:1.0", "validate:1.1",
-            "startup:1.0", "confirmed-commit:1.1", "xpath:1.0", "url:1.0", "with-defaults:1.0", "notification:1.0",
+            "startup:1.0", "confirmed-commit:1.0", "confirmed-commit:1.1",
+            "xpath:1.0", "url:1.0", "with-defaults:1.0", "notification:1.0",
         }  # fmt: skip
         assert optional <= known
         assert {name for name in known if await self.works(session, name)} == optional
@@ -163,7 +175,9 @@ class TestYangLibrary:
             for row in found.root.iter(f"{{{LIBRARY}}}module")
         }
         assert features["dfs-m-lag"] == ["ipv6"]
-        assert sorted(features["ietf-netconf"]) == ["candidate", "rollback-on-error", "validate", "writable-running"]
+        assert sorted(features["ietf-netconf"]) == [
+            "candidate", "confirmed-commit", "rollback-on-error", "validate", "writable-running",
+        ]  # fmt: skip
         deviated = [
             row.findtext(f"{{{LIBRARY}}}name")
             for row in found.root.iter(f"{{{LIBRARY}}}module")

@@ -205,6 +205,8 @@ async def _turbulent(device: Device, seed: int) -> None:
                     f"<unlock><target><{name}/></target></unlock>",
                     f"<edit-config><target><{name}/></target><config>{config}</config></edit-config>",
                     "<commit/>",
+                    "<commit><confirmed/></commit>",
+                    "<cancel-commit/>",
                     "<discard-changes/>",
                     f"<kill-session><session-id>{choose.choice([0, *numbers])}</session-id></kill-session>",
                 )
@@ -223,6 +225,7 @@ async def test_many_clients_at_once(device: Device, connect: Connect) -> None:
     for session in device.registry:
         await asyncio.wait_for(session.wait_over(), LIMIT)
     assert device.agent.stores.locks == {}
+    assert device.agent.commits.pending is None
     assert device.agent.transactor.out_of_sync == {}
     after = await connect(device)
     assert (await after.rpc("<discard-changes/>")).ok

@@ -13,15 +13,19 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from mlag_agent.errors import ErrorTag, RpcError, RpcFailure, SettingsError
 
-__all__ = ["Journal", "Stored"]
+__all__ = ["NOT_WRITABLE", "Journal", "Stored", "StoredPending"]
 
 _LOG = logging.getLogger(__name__)
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+
+NOT_WRITABLE = "state-file-not-writable"
+"""error-app-tag of a change that cannot be stored."""
 
 # An agent that is just ending lets go of the file within this.
 LOCK_WAIT_SECONDS = 0.5
@@ -29,10 +33,17 @@ LOCK_WAIT_SECONDS = 0.5
 # Edits weighing less than this never cause a snapshot: small datastores would be rewritten all the time.
 SNAPSHOT_FLOOR_BYTES = 64 * 1024
 
-_TABLES = """
-CREATE TABLE snapshot (datastore TEXT PRIMARY KEY, config BLOB NOT NULL) STRICT;
-CREATE TABLE edit (id INTEGER PRIMARY KEY, datastore TEXT NOT NULL, config BLOB NOT NULL) STRICT;
-"""
+# What each version of the file added to the one before.
+_TABLES = (
+    (
+        "CREATE TABLE snapshot (datastore TEXT PRIMARY KEY, config BLOB NOT NULL) STRICT",
+        "CREATE TABLE edit (id INTEGER PRIMARY KEY, datastore TEXT NOT NULL, config BLOB NOT NULL) STRICT",
+    ),
+    (
+        "CREATE TABLE pending (id INTEGER PRIMARY KEY CHECK (id = 1), config BLOB NOT NULL, persist TEXT, "
+        "deadline TEXT NOT NULL) STRICT",
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +54,15 @@ class Stored:
     edits: tuple[bytes, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class StoredPending:
+    """A confirmed commit that nobody has confirmed: what to go back to, its persist-id, when it was due."""
+
+    config: bytes
+    persist: str | None
+    deadline: datetime
+
+
 class Journal:
     """One device's state file.  Opened once; ``close`` ends it."""
 
@@ -50,6 +70,9 @@ class Journal:
         self._connection = connection
         self._path = path
         self._weights: dict[str, tuple[int, int]] = {}  # datastore: bytes of its snapshot, of its edits
+        self.outrun = False
+        """Running has gone back to what ``pending`` holds and that could not be stored: a start does the same, but an
+        edit would follow on the wrong configuration.  The next one is stored as a whole snapshot."""
 
     @classmethod
     def open(cls, path: Path) -> Journal:
@@ -85,9 +108,10 @@ class Journal:
             connection.execute("PRAGMA synchronous=FULL")
             connection.execute("BEGIN EXCLUSIVE")
             version = connection.execute("PRAGMA user_version").fetchone()[0]
-            if version == 0:
-                for statement in _TABLES.strip().split("\n"):
-                    connection.execute(statement)
+            if version < SCHEMA_VERSION:
+                for statements in _TABLES[version:]:
+                    for statement in statements:
+                        connection.execute(statement)
                 connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
             connection.execute("COMMIT")
             if version > SCHEMA_VERSION:
@@ -120,13 +144,16 @@ class Journal:
         """
         snapshot_size, edits_size = self._weights.get(datastore, (0, 0))
         edits_size += len(edit)
-        snapshot = whole() if edits_size > max(snapshot_size, SNAPSHOT_FLOOR_BYTES) else None
+        outrun = self.outrun
+        snapshot = whole() if outrun or edits_size > max(snapshot_size, SNAPSHOT_FLOOR_BYTES) else None
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             if snapshot is not None:
                 self._connection.execute("REPLACE INTO snapshot VALUES (?, ?)", (datastore, snapshot))
                 self._connection.execute("DELETE FROM edit WHERE datastore = ?", (datastore,))
                 snapshot_size, edits_size = len(snapshot), 0
+                if outrun:
+                    self._connection.execute("DELETE FROM pending")
             else:
                 self._connection.execute("INSERT INTO edit (datastore, config) VALUES (?, ?)", (datastore, edit))
         except sqlite3.Error as error:
@@ -143,18 +170,51 @@ class Journal:
             self._rollback()
             raise _cannot_store(self._path, error) from error
         self._weights[datastore] = (snapshot_size, edits_size)
+        self.outrun = False
 
-    def replace(self, datastore: str, config: bytes) -> None:
-        """Store a whole configuration; durable when this returns, and never half.  Raises RpcFailure."""
+    def replace(self, datastore: str, config: bytes, *, disarm: bool = False) -> None:
+        """Store a whole configuration; durable when this returns, and never half.  Raises RpcFailure.
+
+        ``disarm``: together with it, forget the confirmed commit that was pending.
+        """
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             self._connection.execute("REPLACE INTO snapshot VALUES (?, ?)", (datastore, config))
             self._connection.execute("DELETE FROM edit WHERE datastore = ?", (datastore,))
+            if disarm:
+                self._connection.execute("DELETE FROM pending")
             self._connection.execute("COMMIT")
         except sqlite3.Error as error:
             self._rollback()
             raise _cannot_store(self._path, error) from error
         self._weights[datastore] = (len(config), 0)
+
+    # --- the pending confirmed commit (RFC 6241 section 8.4) ------------------------------------------------
+    # Within ``writing`` each of these belongs to its transaction; alone, it is one of its own.
+
+    def pending(self) -> StoredPending | None:
+        """The confirmed commit that was pending when the file was last written."""
+        row = self._connection.execute("SELECT config, persist, deadline FROM pending").fetchone()
+        return None if row is None else StoredPending(bytes(row[0]), row[1], datetime.fromisoformat(row[2]))
+
+    def arm(self, pending: StoredPending) -> None:
+        """A confirmed commit is pending from now on.  Raises RpcFailure."""
+        values = (pending.config, pending.persist, pending.deadline.isoformat())
+        self._execute("REPLACE INTO pending VALUES (1, ?, ?, ?)", values)
+
+    def extend(self, persist: str | None, deadline: datetime) -> None:
+        """The pending one has another persist-id or deadline; what to go back to stays.  Raises RpcFailure."""
+        self._execute("UPDATE pending SET persist = ?, deadline = ?", (persist, deadline.isoformat()))
+
+    def disarm(self) -> None:
+        """None is pending any more.  Raises RpcFailure."""
+        self._execute("DELETE FROM pending")
+
+    def _execute(self, statement: str, values: tuple[object, ...] = ()) -> None:
+        try:
+            self._connection.execute(statement, values)
+        except sqlite3.Error as error:
+            raise _cannot_store(self._path, error) from error
 
     def _rollback(self) -> None:
         """After an error: SQLite has rolled back by itself after some (a full disk), and the file may be gone."""
@@ -182,4 +242,4 @@ def _set_aside(path: Path) -> Path:
 
 def _cannot_store(path: Path, error: sqlite3.Error) -> RpcFailure:
     words = f"the change cannot be stored in {path}: {error}; nothing was applied"
-    return RpcFailure(RpcError(ErrorTag.OPERATION_FAILED, words, app_tag="state-file-not-writable"))
+    return RpcFailure(RpcError(ErrorTag.OPERATION_FAILED, words, app_tag=NOT_WRITABLE))

@@ -39,6 +39,8 @@ class Datastores:
         self.startup = startup
         self._candidate: Container | None = None
         self._locks: dict[Datastore, Lock] = {}
+        self.confirming: int | None = None
+        """The session that has a confirmed commit pending; 0 when that session has ended and the commit persists."""
 
     @property
     def running(self) -> Container:
@@ -99,6 +101,10 @@ class Datastores:
             raise _lock_denied(f"the lock of {datastore} is held by {whose}", holder)
         if datastore is Datastore.CANDIDATE and not self.candidate_is_clean:
             raise _lock_denied("the candidate has uncommitted changes; commit or discard them before locking it", 0)
+        confirming = self.confirming
+        if datastore is Datastore.RUNNING and confirming is not None and confirming != session_id:
+            whose = f"of session {confirming}" if confirming else "that persists after its session"
+            raise _lock_denied(f"a confirmed commit {whose} is pending", confirming)
         self._locks[datastore] = Lock(session_id, datetime.now(UTC))
 
     def unlock(self, datastore: Datastore, session_id: int) -> None:

@@ -17,8 +17,8 @@ Plan = TypeVar("Plan")
 class ChangeSet:
     """One transaction: running before and after, and each difference.
 
-    ``restoring``: a configuration that was accepted before comes back at start; what the device cannot do now is
-    shown as state instead of being refused.
+    ``restoring``: a configuration that was accepted before comes back, at start or after a confirmed commit that
+    nobody confirmed; what the device cannot do now is shown as state instead of being refused.
     """
 
     old: Container

@@ -7,7 +7,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from mlag_agent.data.diff import changes, edit_document
 from mlag_agent.data.encode import encode_children
@@ -22,7 +22,7 @@ from mlag_agent.schema.library import SchemaLibrary
 from mlag_agent.schema.nodes import Kind, SchemaNode
 from mlag_agent.schema.violations import ValueLookup
 
-__all__ = ["Transactor"]
+__all__ = ["Companion", "Transactor", "to_the_end"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -30,6 +30,16 @@ _LOG = logging.getLogger(__name__)
 PREPARE_DEADLINE_SECONDS = 32.0
 
 Published = Callable[[ChangeSet], None]
+
+
+class Companion(Protocol):
+    """What is stored and comes into force together with a change, or not at all."""
+
+    def store(self, journal: Journal) -> None:
+        """Within the open transaction of the file; raises RpcFailure, and then the change is taken back."""
+
+    def done(self) -> None:
+        """The change is in force; no other transaction has run since.  Must not fail."""
 
 
 @dataclass(slots=True)
@@ -66,33 +76,68 @@ class Transactor:
         document = encode_children(root, self._library.tree.namespaces).decode()
         self._library.engine.validate(document, Contents.CONFIG, self._lookup(root))
 
-    async def apply(self, wanted: Container | Callable[[], Container], *, restoring: bool = False) -> None:
+    async def apply(
+        self,
+        wanted: Container | Callable[[], Container],
+        *,
+        restoring: bool = False,
+        store: bool = True,
+        companion: Companion | None = None,
+    ) -> None:
         """Make ``wanted`` the running configuration.
 
         A function is called when no other transaction runs: what it derives from the datastores cannot undo a change
         that was under way when it was asked for, and the locks that it checks still hold when it is applied.
 
         Raises RpcFailure (violations, a refusal, a file that cannot be written): then running, the subscribers
-        and the file are as they were.  ``restoring``: the configuration comes from the file itself.
+        and the file are as they were.  ``restoring``: the configuration was in force before, and what the device
+        cannot do now is shown as state.  ``store=False``: it comes from the file itself, or that cannot be written.
+        ``companion``: goes along, also when there is nothing to change.
         """
         async with self._lock:
             root = wanted() if callable(wanted) else wanted
             old = self._stores.running
             if same(old, root):
+                if companion is not None:
+                    self._accompany(companion, root, self.durable if store else None)
                 return
             self.validate(root)
             change = ChangeSet(old, root, tuple(changes(old, root)), restoring)
             prepared = await self._prepare(change)
             # From here on the change is made or taken back as a whole, whatever becomes of the session that asked.
-            await _to_the_end(self._commit(change, prepared))
+            await to_the_end(self._commit(change, prepared, self.durable if store else None, companion))
 
-    async def _commit(self, change: ChangeSet, prepared: Sequence[_Prepared]) -> None:
+    @property
+    def durable(self) -> Journal | None:
+        """The file, if running is kept there.
+
+        With a startup datastore, running is what the next start forgets (RFC 6241 section 8.7).
+        """
+        return self._journal if self._stores.startup is None else None
+
+    def _accompany(self, companion: Companion, running: Container, journal: Journal | None) -> None:
+        """There is nothing to change."""
+        if journal is not None and journal.outrun:
+            with self._writing(journal, running, running):
+                companion.store(journal)
+        elif journal is not None:
+            companion.store(journal)
+        companion.done()
+
+    async def _commit(
+        self,
+        change: ChangeSet,
+        prepared: Sequence[_Prepared],
+        journal: Journal | None,
+        companion: Companion | None,
+    ) -> None:
         """Store, commit, swap, publish."""
         try:
             with ExitStack() as stack:
-                # With a startup datastore, running is what the next start forgets (RFC 6241 section 8.7).
-                if self._journal is not None and self._stores.startup is None and not change.restoring:
-                    stack.enter_context(self._writing(self._journal, change.old, change.new))
+                if journal is not None:
+                    stack.enter_context(self._writing(journal, change.old, change.new))
+                    if companion is not None:
+                        companion.store(journal)
                 for item in prepared:
                     await item.subscriber.commit(item.plan)
         except BaseException as problem:
@@ -103,6 +148,8 @@ class Transactor:
             words = f"the change could not be applied and was taken back: {problem}"
             raise RpcFailure(RpcError(ErrorTag.OPERATION_FAILED, words)) from problem
         self._stores.running = change.new
+        if companion is not None:
+            companion.done()
         for callback in self.published:
             try:
                 callback(change)
@@ -129,7 +176,7 @@ class Transactor:
                 async with asyncio.timeout(self._deadline):
                     plan = await subscriber.prepare(change)
             except BaseException as problem:
-                await _to_the_end(self._abort(prepared))
+                await to_the_end(self._abort(prepared))
                 raise self._refusal(subscriber, problem) from problem
             prepared.append(_Prepared(subscriber, plan))
         return prepared
@@ -169,7 +216,7 @@ class Transactor:
         return lookup
 
 
-async def _to_the_end(steps: Coroutine[Any, Any, None]) -> None:
+async def to_the_end(steps: Coroutine[Any, Any, None]) -> None:
     """Run to the end even when the caller is cancelled meanwhile; the cancellation is then passed on."""
     task = asyncio.ensure_future(steps)
     cancelled: asyncio.CancelledError | None = None

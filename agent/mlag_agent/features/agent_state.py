@@ -25,6 +25,7 @@ def feature(device: str, model: DeviceModel) -> Feature:
             "leniency": [
                 {"name": name, "count": count % 2**32} for name, count in sorted(agent.sessions.leniencies.items())
             ],
+            "confirmed-commit": _confirmed_commit(agent),
             "out-of-sync": [
                 {"subscriber": name, "error": error} for name, error in agent.transactor.out_of_sync.items()
             ],
@@ -35,3 +36,16 @@ def feature(device: str, model: DeviceModel) -> Feature:
         modules=(ModuleRequest("mlag-agent-state"),),
         state=(StateProvider("/mlag-agent-state:agent", read),),
     )
+
+
+def _confirmed_commit(agent: Agent) -> Mapping[str, Any] | None:
+    """What is pending, without its token: who knows that may confirm."""
+    pending = agent.commits.pending
+    if pending is None:
+        return None
+    return {
+        "session-id": pending.owner,
+        "persistent": pending.persist is not None,
+        "rollback-at": pending.deadline,
+        "rollback-error": agent.commits.rollback_error,
+    }

@@ -12,6 +12,7 @@ from mlag_agent.data.build import build
 from mlag_agent.data.decode import EditNode, OnLeniency
 from mlag_agent.data.encode import encode_children
 from mlag_agent.data.tree import Container, merge
+from mlag_agent.datastore.confirmed import ConfirmedCommits
 from mlag_agent.datastore.payload import PayloadReader
 from mlag_agent.datastore.persist import Journal
 from mlag_agent.datastore.stores import Datastore, Datastores
@@ -168,6 +169,7 @@ class Agent:
     library: SchemaLibrary
     stores: Datastores
     transactor: Transactor
+    commits: ConfirmedCommits
     reader: PayloadReader
     journal: Journal | None
     sessions: Sessions

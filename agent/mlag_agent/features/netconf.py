@@ -1,4 +1,7 @@
-"""ietf-netconf: the operations of RFC 6241 section 7 and of the candidate (8.3) and validate (8.6) capabilities."""
+"""ietf-netconf: the operations of RFC 6241 section 7, and those of its capabilities.
+
+These are candidate (8.3), confirmed-commit (8.4) and validate (8.6).
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from mlag_agent.data.encode import encode_children
 from mlag_agent.data.filter import SubtreeFilter
 from mlag_agent.data.lexical import canonical_text
 from mlag_agent.data.tree import Container, empty, merge
+from mlag_agent.datastore.confirmed import CommitRequest
 from mlag_agent.datastore.stores import Datastore
 from mlag_agent.errors import ErrorTag, ErrorType, InfoElement, RpcError, RpcFailure
 from mlag_agent.features.base import OK, Agent, Data, Feature, Reply, RpcInput, SessionInfo, missing_parameter
@@ -25,10 +29,12 @@ BASE = "urn:ietf:params:netconf:capability:"
 
 def feature(*, startup: bool) -> Feature:
     """The operations, with or without the startup datastore."""
-    enabled = ["candidate", "rollback-on-error", "validate", "writable-running"]
+    enabled = ["candidate", "confirmed-commit", "rollback-on-error", "validate", "writable-running"]
     capabilities = [
         f"{BASE}writable-running:1.0",
         f"{BASE}candidate:1.0",
+        f"{BASE}confirmed-commit:1.0",
+        f"{BASE}confirmed-commit:1.1",
         f"{BASE}rollback-on-error:1.0",
         f"{BASE}validate:1.0",
         f"{BASE}validate:1.1",
@@ -50,6 +56,7 @@ def feature(*, startup: bool) -> Feature:
             "ietf-netconf:close-session": _close_session,
             "ietf-netconf:kill-session": _kill_session,
             "ietf-netconf:commit": _commit,
+            "ietf-netconf:cancel-commit": _cancel_commit,
             "ietf-netconf:discard-changes": _discard_changes,
             "ietf-netconf:validate": _validate,
         },
@@ -225,15 +232,35 @@ async def _delete_config(agent: Agent, session: SessionInfo, rpc: RpcInput) -> R
 
 
 async def _commit(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Reply:
-    """RFC 6241 section 8.3.4.1; what others edit meanwhile stays in the candidate."""
-
-    def committed() -> Container:
-        agent.stores.check_writable(Datastore.RUNNING, session.session_id)
-        agent.stores.check_writable(Datastore.CANDIDATE, session.session_id)
-        return agent.stores.candidate
-
-    await agent.transactor.apply(committed)
+    """RFC 6241 sections 8.3.4.1 and 8.4.5.1; what others edit meanwhile stays in the candidate."""
+    confirmed = "confirmed" in rpc
+    for name in ("confirm-timeout", "persist"):
+        if name in rpc and not confirmed:
+            # What was meant to be taken back by itself must not become permanent because an element is missing.
+            words = f"{name} is for a confirmed commit; give <confirmed/> as well, or leave it out"
+            info = (InfoElement("bad-element", "confirmed"),)
+            raise RpcFailure(RpcError(ErrorTag.MISSING_ELEMENT, words, type=ErrorType.PROTOCOL, info=info))
+    await agent.commits.commit(
+        CommitRequest(
+            session_id=session.session_id,
+            confirmed=confirmed,
+            timeout=int(rpc.required("confirm-timeout")),
+            persist=_text(rpc, "persist"),
+            persist_id=_text(rpc, "persist-id"),
+        )
+    )
     return OK
+
+
+async def _cancel_commit(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Reply:
+    """RFC 6241 section 8.4.4.1."""
+    await agent.commits.cancel(session.session_id, _text(rpc, "persist-id"))
+    return OK
+
+
+def _text(rpc: RpcInput, name: str) -> str | None:
+    """A string that may be empty; None when it was not given."""
+    return (rpc.leaf(name) or "") if name in rpc else None
 
 
 async def _discard_changes(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Reply:

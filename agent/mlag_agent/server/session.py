@@ -7,6 +7,7 @@ import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from mlag_agent.datastore.confirmed import ConfirmedCommits
 from mlag_agent.datastore.stores import Datastores
 from mlag_agent.errors import RpcError
 from mlag_agent.server.dispatcher import Dispatcher
@@ -22,7 +23,8 @@ _LOG = logging.getLogger(__name__)
 class NetconfSession:
     """Reads, dispatches and replies in order until either side ends it.
 
-    What it holds of the server (its number, its locks) is given back when ``run`` returns, however it ends.
+    What it holds of the server (its number, its locks, a confirmed commit) is given back when ``run`` returns,
+    however it ends.
     """
 
     def __init__(
@@ -33,13 +35,16 @@ class NetconfSession:
         dispatcher: Dispatcher,
         registry: Registry,
         stores: Datastores,
+        commits: ConfirmedCommits,
     ) -> None:
         self._connection = connection
         self._wire = wire
         self._dispatcher = dispatcher
         self._registry = registry
         self._stores = stores
+        self._commits = commits
         self._closing = False
+        self._ending = False
         self._task: asyncio.Task[None] | None = None
         self._killed_by: int | None = None
         self._over = asyncio.Event()
@@ -66,7 +71,7 @@ class NetconfSession:
 
         Returns when it is over and its locks are free, so that the caller can take them next.
         """
-        if self._killed_by is None:
+        if self._killed_by is None and not self._ending:
             self._killed_by = by
             if self._task is not None:
                 # Once only: a second cancellation would reach the transaction that takes its change back.
@@ -98,11 +103,16 @@ class NetconfSession:
             reason = self._connection.close_reason or f"connection lost: {error}"
             self._registry.dropped_sessions += 1
         finally:
-            self._registry.remove(self)
-            self._stores.release(self.session_id)
-            self._connection.close()
-            self._over.set()
-            _LOG.log(level, "session %d (%s): %s", self.session_id, where, reason)
+            self._ending = True
+            try:
+                # Before its locks are free: whoever gets them next sees running as it was before.
+                await self._commits.session_ended(self.session_id)
+            finally:
+                self._registry.remove(self)
+                self._stores.release(self.session_id)
+                self._connection.close()
+                self._over.set()
+                _LOG.log(level, "session %d (%s): %s", self.session_id, where, reason)
 
     async def _pump(self, where: str) -> tuple[str, int]:
         """Why it ended, and the level at which to say so."""
