@@ -43,7 +43,9 @@ def without_axes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The modules, but for the one expression that nothing can be said about."""
     folder = tmp_path_factory.mktemp("yang")
     for file in FOLDER.glob("scoped*.yang"):
-        text = file.read_text().replace('must "not(preceding-sibling::rising[1]/v > v)";', 'must "not(../rising/v > 3)";')
+        text = file.read_text().replace(
+            'must "not(preceding-sibling::rising[1]/v > v)";', 'must "not(../rising/v > 3)";'
+        )
         (folder / file.name).write_text(text)
     return folder
 

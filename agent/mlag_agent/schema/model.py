@@ -192,9 +192,7 @@ class _Builder:
         scopes = classify(root, self._collector.constraints(root))
         return LoadedSchema(tree, operations_variants(self._ctx), scopes)
 
-    def _children(
-        self, stmt: Any, parent: SchemaNode, cases: tuple[Case, ...], holders: tuple[Any, ...] = ()
-    ) -> None:
+    def _children(self, stmt: Any, parent: SchemaNode, cases: tuple[Case, ...], holders: tuple[Any, ...] = ()) -> None:
         """The nodes below a statement; ``holders``: the statements of the choices and cases around them."""
         for child in getattr(stmt, "i_children", None) or ():
             if getattr(child, "i_not_implemented", False):
