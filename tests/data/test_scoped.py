@@ -98,7 +98,9 @@ def element(way: Sequence[tuple[SchemaNode, int]], operation: str, mandatory: in
 @st.composite
 def edits(draw: st.DrawFn) -> list[list[Edit]]:
     """Steps of one to three edits each, all in a few places: what refers to each other must come together."""
-    some = draw(st.lists(st.integers(0, PLACES - 1), min_size=1, max_size=6))
+    near = draw(st.integers(0, PLACES - 1))
+    far = draw(st.lists(st.integers(0, PLACES - 1), min_size=1, max_size=4))
+    some = [near, near + 1, near + 2, *far]
     one = st.tuples(
         st.sampled_from(some),
         st.lists(st.integers(0, 3), min_size=5, max_size=5),
