@@ -12,7 +12,7 @@ from mlag_agent.data.path import child_path, quotable, quoted
 from mlag_agent.data.tree import Container, Keys, LeafList, ListNode, Node, same
 from mlag_agent.schema.nodes import Kind, SchemaNode
 
-__all__ = ["Change", "ChangeKind", "changes", "edit_document"]
+__all__ = ["Change", "ChangeKind", "both", "changes", "edit_document", "pairs", "same_order"]
 
 
 class ChangeKind(StrEnum):
@@ -42,7 +42,7 @@ def changes(old: Container, new: Container) -> Iterator[Change]:
 def _container(old: Container, new: Container, path: str) -> Iterator[Change]:
     if old is new:
         return
-    for node in _both(old.children, new.children):
+    for node in both(old.children, new.children):
         was, now = old.get(node), new.get(node)
         if was is now:
             continue
@@ -58,7 +58,8 @@ def _container(old: Container, new: Container, path: str) -> Iterator[Change]:
             yield Change(ChangeKind.REPLACE, here, node, was, now)
 
 
-def _both(old: Mapping[SchemaNode, Node], new: Mapping[SchemaNode, Node]) -> list[SchemaNode]:
+def both(old: Mapping[SchemaNode, Node], new: Mapping[SchemaNode, Node]) -> list[SchemaNode]:
+    """The children that either has, in schema order."""
     return sorted({*old, *new}, key=lambda node: node.position)
 
 
@@ -70,10 +71,10 @@ def _list(
             # State: entries without keys cannot be told apart.
             yield Change(ChangeKind.REPLACE, child_path(path, parent, node), node, was, now)
             return
-        if not _same_order(was, now):
+        if not same_order(was, now):
             yield Change(ChangeKind.REPLACE, child_path(path, parent, node), node, was, now)
             return
-    for keys, before, after in _pairs(was, now):
+    for keys, before, after in pairs(was, now):
         here = child_path(path, parent, node, keys)
         if before is None or after is None:
             kind = ChangeKind.CREATE if before is None else ChangeKind.DELETE
@@ -82,17 +83,17 @@ def _list(
             yield from _container(before, after, here)
 
 
-def _same_order(was: ListNode, now: ListNode) -> bool:
+def same_order(was: ListNode, now: ListNode) -> bool:
     """Whether two user-ordered lists have the same keys in the same places; shared chunks are not looked at."""
     if len(was) != len(now):
         return False
     if len(was.chunks) == len(now.chunks):
-        pairs = zip(was.chunks, now.chunks, strict=True)
-        return all(one is other or one.order is other.order or one.order == other.order for one, other in pairs)
+        chunks = zip(was.chunks, now.chunks, strict=True)
+        return all(one is other or one.order is other.order or one.order == other.order for one, other in chunks)
     return [entry.keys for entry in was] == [entry.keys for entry in now]
 
 
-def _pairs(was: ListNode | None, now: ListNode | None) -> Iterator[tuple[Keys, Container | None, Container | None]]:
+def pairs(was: ListNode | None, now: ListNode | None) -> Iterator[tuple[Keys, Container | None, Container | None]]:
     """Entries of both by key, in order; entries in chunks that both share are left out."""
     shared = {id(chunk) for chunk in was.chunks} & {id(chunk) for chunk in now.chunks} if was and now else set()
     before = _rows(was, shared)
@@ -128,7 +129,7 @@ class _Writer:
         self._encoder = Encoder(namespaces)
 
     def children(self, old: Container, new: Container, out: list[bytes]) -> None:
-        for node in _both(old.children, new.children):
+        for node in both(old.children, new.children):
             was, now = old.get(node), new.get(node)
             if was is now or same(was, now):
                 continue
@@ -160,7 +161,7 @@ class _Writer:
         if node.user_ordered and after is not None:
             self._ordered(node, before, after, out)
             return
-        for keys, one, other in _pairs(before, after):
+        for keys, one, other in pairs(before, after):
             if other is None:
                 self._removed(node, keys, out)
             elif one is None:
@@ -170,8 +171,8 @@ class _Writer:
 
     def _ordered(self, node: SchemaNode, was: ListNode | None, now: ListNode, out: list[bytes]) -> None:
         """A user-ordered list: of what has another order, all that lies between the first and the last difference."""
-        if was is not None and _same_order(was, now):
-            for _, one, other in _pairs(was, now):
+        if was is not None and same_order(was, now):
+            for _, one, other in pairs(was, now):
                 assert one is not None
                 assert other is not None
                 self._merged(one, other, out)

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from mlag_agent.data.diff import changes, edit_document
 from mlag_agent.data.encode import encode_children
 from mlag_agent.data.path import InstancePathError, find, steps
+from mlag_agent.data.scoped import to_check
 from mlag_agent.data.tree import AnyData, Container, LeafList, ListNode, same
 from mlag_agent.datastore.persist import Journal
 from mlag_agent.datastore.stores import Datastore, Datastores
@@ -66,6 +67,8 @@ class Transactor:
         self._journal = journal
         self._deadline = prepare_deadline
         self._lock = asyncio.Lock()
+        # The last root that was checked entirely, or from one that was; what is in a datastore at first may be invalid.
+        self._valid: Container | None = None
         self.out_of_sync: dict[str, str] = {}
         """Subscribers whose state is unknown since ``abort`` failed, with the error."""
         self.published: list[Published] = []
@@ -73,7 +76,22 @@ class Transactor:
 
     def validate(self, root: Container) -> None:
         """Every constraint of RFC 7950 section 8.1; raises RpcFailure with each violation."""
-        document = encode_children(root, self._library.tree.namespaces).decode()
+        self._check(root, root)
+
+    def _validate_change(self, old: Container, root: Container) -> None:
+        """As ``validate``, at the cost of what has changed since ``old``; the violations are those of the whole."""
+        if old is self._valid:
+            part = to_check(old, root, self._library.scopes)
+            try:
+                self._check(part, root)
+            except RpcFailure:
+                pass  # of this change, or of what is left out around it: the whole decides, and has the messages
+            else:
+                return
+        self.validate(root)
+
+    def _check(self, part: Container, root: Container) -> None:
+        document = encode_children(part, self._library.tree.namespaces).decode()
         self._library.engine.validate(document, Contents.CONFIG, self._lookup(root))
 
     async def apply(
@@ -101,7 +119,7 @@ class Transactor:
                 if companion is not None:
                     self._accompany(companion, root, self.durable if store else None)
                 return
-            self.validate(root)
+            self._validate_change(old, root)
             change = ChangeSet(old, root, tuple(changes(old, root)), restoring)
             prepared = await self._prepare(change)
             # From here on the change is made or taken back as a whole, whatever becomes of the session that asked.
@@ -147,7 +165,7 @@ class Transactor:
             _LOG.exception("a subscriber failed to commit; the change is taken back")
             words = f"the change could not be applied and was taken back: {problem}"
             raise RpcFailure(RpcError(ErrorTag.OPERATION_FAILED, words)) from problem
-        self._stores.running = change.new
+        self._stores.running = self._valid = change.new
         if companion is not None:
             companion.done()
         for callback in self.published:

@@ -17,6 +17,7 @@ from mlag_agent.errors import SchemaError
 from mlag_agent.schema.engine import SchemaEngine
 from mlag_agent.schema.model import LoadedSchema, ModuleRequest, fingerprint, load_schema
 from mlag_agent.schema.nodes import Module, SchemaTree
+from mlag_agent.schema.scope import Scopes
 
 __all__ = ["ModuleRequest", "SchemaLibrary", "standard_folders", "yang_folder"]
 
@@ -47,6 +48,7 @@ class SchemaLibrary:
     engine: SchemaEngine
     operations: SchemaEngine
     folders: tuple[Path, ...]
+    scopes: Scopes
 
     @classmethod
     def load(cls, requests: Sequence[ModuleRequest], extra_folders: Sequence[Path] = ()) -> SchemaLibrary:
@@ -63,7 +65,7 @@ class SchemaLibrary:
             for name, text in loaded.operations.items():
                 Path(folder, name).write_text(text, encoding="utf-8")
             operations = SchemaEngine.load(implemented, (Path(folder),), tree)
-        return cls(tree, SchemaEngine.load(implemented, folders, tree), operations, folders)
+        return cls(tree, SchemaEngine.load(implemented, folders, tree), operations, folders, loaded.scopes)
 
     @cached_property
     def content_id(self) -> str:

@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pyang import context, error, repository
+from pyang import context, error, repository, xpath_lexer, xpath_parser
 
 from mlag_agent.errors import SchemaError
+from mlag_agent.schema.constraints import ConstraintCollector
 from mlag_agent.schema.nodes import Case, Choice, Kind, LeafType, Lexical, Module, SchemaNode, SchemaTree
 from mlag_agent.schema.operations import operations_variants
+from mlag_agent.schema.scope import Scopes, classify
 
 __all__ = ["LoadedSchema", "ModuleRequest", "fingerprint", "load_schema"]
 
@@ -55,10 +57,11 @@ class ModuleRequest:
 
 @dataclass(frozen=True, slots=True)
 class LoadedSchema:
-    """The tree, and the files of the operations context: name to text."""
+    """The tree, the files of the operations context (name to text), and what changes can invalidate."""
 
     tree: SchemaTree
     operations: Mapping[str, str]
+    scopes: Scopes
 
 
 def load_schema(requests: Sequence[ModuleRequest], folders: Sequence[Path]) -> LoadedSchema:
@@ -161,6 +164,7 @@ class _Builder:
         self._ctx = ctx
         self._modules = modules
         self._identities = _derived_identities(ctx)
+        self._collector = ConstraintCollector(_expression)
 
     def build(self) -> LoadedSchema:
         blank = Module("", "", "", "", "1.1", implemented=False, path="")
@@ -185,9 +189,11 @@ class _Builder:
         for top in (root, *rpcs.values(), *notifications.values()):
             for node in top.everything():
                 node.complete()
-        return LoadedSchema(tree, operations_variants(self._ctx))
+        scopes = classify(root, self._collector.constraints(root))
+        return LoadedSchema(tree, operations_variants(self._ctx), scopes)
 
-    def _children(self, stmt: Any, parent: SchemaNode, cases: tuple[Case, ...]) -> None:
+    def _children(self, stmt: Any, parent: SchemaNode, cases: tuple[Case, ...], holders: tuple[Any, ...] = ()) -> None:
+        """The nodes below a statement; ``holders``: the statements of the choices and cases around them."""
         for child in getattr(stmt, "i_children", None) or ():
             if getattr(child, "i_not_implemented", False):
                 continue
@@ -196,17 +202,17 @@ class _Builder:
                 choice = Choice(child.arg, mandatory is not None and mandatory.arg == "true")
                 for case in child.i_children:
                     if not getattr(case, "i_not_implemented", False):
-                        self._case(case, parent, (*cases, Case(choice, case.arg)))
+                        self._case(case, parent, (*cases, Case(choice, case.arg)), (*holders, child))
             elif child.keyword in _KINDS:
-                self._node(child, parent, cases)
+                self._node(child, parent, cases, holders)
 
-    def _case(self, stmt: Any, parent: SchemaNode, cases: tuple[Case, ...]) -> None:
+    def _case(self, stmt: Any, parent: SchemaNode, cases: tuple[Case, ...], holders: tuple[Any, ...]) -> None:
         if stmt.keyword == "case":
-            self._children(stmt, parent, cases)
+            self._children(stmt, parent, cases, (*holders, stmt))
         else:  # pyang wraps the short form itself; kept for versions that do not
-            self._node(stmt, parent, cases)
+            self._node(stmt, parent, cases, holders)
 
-    def _node(self, stmt: Any, parent: SchemaNode, cases: tuple[Case, ...]) -> None:
+    def _node(self, stmt: Any, parent: SchemaNode, cases: tuple[Case, ...], holders: tuple[Any, ...]) -> None:
         module = self._modules[stmt.i_module.i_modulename]
         kind = _KINDS[stmt.keyword]
         ordered = stmt.search_one("ordered-by")
@@ -236,6 +242,7 @@ class _Builder:
         self._children(stmt, node, ())
         if kind is Kind.LIST:
             self._keys(stmt, node)
+        self._collector.add(stmt, node, holders)
 
     @staticmethod
     def _keys(stmt: Any, node: SchemaNode) -> None:
@@ -251,6 +258,14 @@ class _Builder:
         for child in node.key_nodes:
             child.mandatory = True
             child.defaults = ()
+
+
+def _expression(text: str) -> Any:
+    """pyang's syntax tree of an XPath expression; None for one that it cannot read."""
+    try:
+        return xpath_parser.parse(text)
+    except (xpath_lexer.XPathError, SyntaxError):
+        return None
 
 
 def _typedef_default(stmt: Any) -> tuple[str, ...]:

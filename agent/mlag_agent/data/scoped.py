@@ -1,0 +1,81 @@
+"""The part of a changed configuration that must be checked when it was valid before (ARCHITECTURE section 6)."""
+
+from __future__ import annotations
+
+from mlag_agent.data.diff import both, pairs, same_order
+from mlag_agent.data.tree import Container, ListNode, Node, same
+from mlag_agent.schema.nodes import Kind, SchemaNode
+from mlag_agent.schema.scope import Scopes
+
+__all__ = ["to_check"]
+
+
+class _NotConfined(Exception):  # noqa: N818  # no error: ends the walk of a subtree
+    """Something outside of the entries of local lists has changed."""
+
+
+def to_check(old: Container, new: Container, scopes: Scopes) -> Container:
+    """A tree that has a violation if ``new`` has one, given that ``old`` has none; often much smaller than ``new``.
+
+    Where all that has changed lies in entries of local lists, these entries, whole; of other top-level nodes with
+    changes, their group, whole.  Around it stand keys and leafs of ``new``, since libyang asks for mandatory ones; what
+    is missing there may make a violation that ``new`` does not have.
+    """
+    parts: dict[SchemaNode, Node | None] = {}
+    whole: set[SchemaNode] = set()
+    for node in both(old.children, new.children):
+        try:
+            parts[node] = _part(node, old.get(node), new.get(node), scopes)
+        except _NotConfined:
+            whole |= scopes.groups[node]
+    for node in whole:
+        parts[node] = new.get(node)
+    return Container.ordered(new.schema, {node: part for node, part in parts.items() if part is not None})
+
+
+def _part(node: SchemaNode, was: Node | None, now: Node | None, scopes: Scopes) -> Node | None:
+    """Of one node; None when nothing of it is needed."""
+    if was is now:
+        return _surroundings(node, now, scopes)
+    if isinstance(was, Container) and isinstance(now, Container):
+        return _container(was, now, scopes)
+    if node.kind is Kind.LIST and isinstance(was, ListNode | None) and isinstance(now, ListNode | None):
+        return _entries(node, was, now, scopes)
+    if same(was, now):
+        return _surroundings(node, now, scopes)
+    raise _NotConfined
+
+
+def _container(was: Container, now: Container, scopes: Scopes) -> Container:
+    parts = {node: _part(node, was.get(node), now.get(node), scopes) for node in both(was.children, now.children)}
+    return Container(now.schema, {node: part for node, part in parts.items() if part is not None})
+
+
+def _entries(node: SchemaNode, was: ListNode | None, now: ListNode | None, scopes: Scopes) -> ListNode | None:
+    local = node in scopes.local
+    if not local and node.user_ordered and (was is None or now is None or not same_order(was, now)):
+        raise _NotConfined  # an expression may count on the order
+    rows: list[Container] = []
+    for _, before, after in pairs(was, now):
+        if before is not None and after is not None:
+            try:
+                rows.append(_container(before, after, scopes))
+            except _NotConfined:
+                if not local:
+                    raise
+                rows.append(after)
+        elif not local:
+            raise _NotConfined
+        elif after is not None:
+            rows.append(after)
+    return ListNode.of(node, rows) if rows else None
+
+
+def _surroundings(node: SchemaNode, value: Node | None, scopes: Scopes) -> Node | None:
+    """What of an unchanged node is kept: the size of that depends on the schema, not on the data."""
+    if value is None or node in scopes.optional:
+        return None
+    if not isinstance(value, Container):
+        return value
+    kept = {child: _surroundings(child, below, scopes) for child, below in value.children.items()}
+    return Container(node, {child: below for child, below in kept.items() if below is not None})

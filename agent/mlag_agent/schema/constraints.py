@@ -1,0 +1,92 @@
+"""From statements to ``Constraints``: every must, when, leafref and count of the configuration.
+
+Statements are pyang's, as ``schema.model`` walks them: uses are expanded, refinements and deviations applied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from mlag_agent.schema.nodes import Kind, SchemaNode
+from mlag_agent.schema.scope import Constraint, Constraints
+
+__all__ = ["ConstraintCollector"]
+
+Parse = Callable[[str], Any]
+
+
+class ConstraintCollector:
+    """Takes node after node; ``parse`` gives the syntax tree of an XPath expression, None when it has none."""
+
+    def __init__(self, parse: Parse) -> None:
+        self._parse = parse
+        self._expressions: list[Constraint] = []
+        self._counted: set[SchemaNode] = set()
+        self._conditional: set[SchemaNode] = set()
+        self._referring: set[SchemaNode] = set()
+
+    def add(self, stmt: Any, node: SchemaNode, holders: Sequence[Any]) -> None:
+        """A node; ``holders`` are the choices and cases that it stands in.
+
+        What is no configuration is left out: a datastore that is checked has none of it.
+        """
+        if not node.config:
+            return
+        for must in stmt.search("must"):
+            self._expression(must.arg, node)
+        for condition, context in _conditions(stmt, node, holders):
+            self._conditional.add(node)
+            self._expression(condition.arg, context)
+        if node.kind is Kind.LIST and any(stmt.search(word) for word in ("unique", "min-elements", "max-elements")):
+            self._counted.add(node)
+        if node.kind in (Kind.LEAF, Kind.LEAF_LIST):
+            for path in _references(stmt.search_one("type")):
+                self._referring.add(node)
+                self._expression(path, node)
+
+    def constraints(self, root: SchemaNode) -> Constraints:
+        """All that have been added below the root of the data tree; operations and notifications are checked apart."""
+        data = frozenset(root.descendants())
+        expressions = []
+        for found in self._expressions:
+            # A top-level node stood below a root of its own when it was added.
+            context = root if found.context.kind is Kind.ROOT else found.context
+            if context in data:
+                expressions.append(Constraint(context, found.expression))
+        return Constraints(
+            tuple(expressions),
+            frozenset(self._counted),
+            frozenset(self._conditional),
+            frozenset(self._referring),
+        )
+
+    def _expression(self, text: str | None, context: SchemaNode) -> None:
+        self._expressions.append(Constraint(context, None if text is None else self._parse(text)))
+
+
+def _conditions(stmt: Any, node: SchemaNode, holders: Sequence[Any]) -> Iterator[tuple[Any, SchemaNode]]:
+    """Each when with its context node (RFC 7950 section 7.21.5): the node itself for its own, else the one above."""
+    assert node.parent is not None
+    for holder in (stmt, *holders):
+        for condition in holder.search("when"):
+            # pyang copies the when of a uses to each node that comes from it.
+            own = holder is stmt and getattr(condition, "i_origin", None) != "uses"
+            yield condition, node if own else node.parent
+        augment = getattr(holder, "i_augment", None)
+        if augment is not None:
+            yield from ((condition, node.parent) for condition in augment.search("when"))
+
+
+def _references(type_stmt: Any) -> Iterator[str | None]:
+    """Paths of the leafrefs in a type; None for an instance-identifier, which may lead anywhere."""
+    chain = type_stmt
+    while (typedef := getattr(chain, "i_typedef", None)) is not None:
+        chain = typedef.search_one("type")
+    if chain.arg == "leafref":
+        yield chain.search_one("path").arg
+    elif chain.arg == "instance-identifier":
+        yield None
+    elif chain.arg == "union":
+        for member in chain.search("type"):
+            yield from _references(member)
