@@ -378,12 +378,12 @@ class TestRefused:
     ) -> None:
         """It is shown, commits are refused, and it is tried again."""
 
-        def fail(root: object) -> None:
+        def fail(*_: object) -> None:
             raise RuntimeError("broken")
 
         await add(session, "new", confirmed())
         with monkeypatch.context() as patch:
-            patch.setattr(device.agent.transactor, "validate", fail)
+            patch.setattr(device.agent.library.engine, "validate", fail)
             await due(device, timers)
         assert await names(session) == ["new", "old"]
         assert (await session.get(STATE)).leaf("rollback-error") == "broken"
