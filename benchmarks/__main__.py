@@ -75,12 +75,12 @@ async def process(*command: str, pattern: str) -> AsyncIterator[int]:
 
 
 @asynccontextmanager
-async def agent(folder: Path, keys: Path) -> AsyncIterator[int]:
+async def agent(folder: Path, keys: Path, *options: str) -> AsyncIterator[int]:
     """An agent with the bench module, on a state folder of its own."""
     command = [
         sys.executable, "-m", "mlag_agent.cli", "serve", "--port", "0", "--state", str(folder / "state"),
         "--rendezvous", str(folder / "rendezvous"), "--user", USER, "--authorized-keys", str(keys),
-        "--yang-dir", str(HERE / "yang"), "--module", "bench-entries",
+        "--yang-dir", str(HERE / "yang"), "--module", "bench-entries", *options,
     ]  # fmt: skip
     async with process(*command, pattern=r"port (\d+)") as port:
         yield port
@@ -147,31 +147,37 @@ async def session_rows(echo: int, port: int, key: asyncssh.SSHKey, rounds: int) 
     ]
 
 
+GET = b"<get-config><source><running/></source></get-config>"
+
+
 async def small_rows(echo: BenchSession, session: BenchSession, rounds: int) -> tuple[list[Row], float]:
     """Small operations against the echo of a message of the same kind."""
     await ok(session, edit(CONFIG))
     await ok(session, b"<commit/>")
-    get = b"<get-config><source><running/></source></get-config>"
-
-    async def one_leaf() -> None:
-        nonlocal rate
-        rate = 1000 + (rate + 1) % 1000
-        leaf = b"<arp-backup-rate>%d</arp-backup-rate>" % rate
-        await ok(session, edit(b'<m-lag xmlns="urn:mlag-agent:yang:dfs-m-lag"><global>%b</global></m-lag>' % leaf))
-        await ok(session, b"<commit/>")
-
-    rate = 0
-    floor, read = await in_turn(lambda: echo.rpc(get), lambda: ok(session, get), rounds)
-    floor_again, write = await in_turn(lambda: echo.rpc(get), one_leaf, rounds)
-    state, _ = await in_turn(lambda: ok(session, b"<get/>"), lambda: echo.rpc(get), max(20, rounds // 5))
+    floor, read = await in_turn(lambda: echo.rpc(GET), lambda: ok(session, GET), rounds)
+    state, _ = await in_turn(lambda: ok(session, b"<get/>"), lambda: echo.rpc(GET), max(20, rounds // 5))
     rows = [
         Row("echo", floor * 1000, "ms", None, "", "", None),
         Row("small get-config", read * 1000, "ms", read / floor, "echoes", "<= 2", read / floor <= 2),
-        Row("one-leaf edit + commit (durable)", write * 1000, "ms", write / floor_again, "echoes", "<= 5",
-            write / floor_again <= 5),
         Row("get, all state", state * 1000, "ms", state / floor, "echoes", "", None),
-    ]  # fmt: skip
+        await leaf_row("one-leaf edit + commit, on disk", echo, session, rounds),
+    ]
     return rows, floor
+
+
+async def leaf_row(name: str, echo: BenchSession, session: BenchSession, rounds: int) -> Row:
+    """One leaf changed and committed."""
+    rate = 0
+
+    async def one_leaf() -> None:
+        nonlocal rate
+        rate = (rate + 1) % 1000
+        leaf = b"<arp-backup-rate>%d</arp-backup-rate>" % (1000 + rate)
+        await ok(session, edit(b'<m-lag xmlns="urn:mlag-agent:yang:dfs-m-lag"><global>%b</global></m-lag>' % leaf))
+        await ok(session, b"<commit/>")
+
+    floor, write = await in_turn(lambda: echo.rpc(GET), one_leaf, rounds)
+    return Row(name, write * 1000, "ms", write / floor, "echoes", "<= 5", write / floor <= 5)
 
 
 async def load_rows(session: BenchSession, count: int, rounds: int, echo: float) -> list[Row]:
@@ -292,6 +298,13 @@ async def measure(rounds: int, counts: list[int]) -> list[Row]:
             ):
                 small, floor = await small_rows(echo, session, rounds)
                 rows += small
+                async with (
+                    agent(folder / "volatile", keys, "--startup") as other_port,
+                    await connect(other_port, username=USER, client_keys=[key]) as other,
+                ):
+                    await ok(other, edit(CONFIG))
+                    await ok(other, b"<commit/>")
+                    rows.append(await leaf_row("the same, running not on disk (--startup)", echo, other, rounds))
                 for count in counts:
                     rows += await load_rows(session, count, 5, floor)
     return rows
