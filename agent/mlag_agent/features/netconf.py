@@ -9,6 +9,7 @@ from lxml import etree
 
 from mlag_agent.data.decode import Operation
 from mlag_agent.data.edit import Editor
+from mlag_agent.data.edit_node import NETCONF_NS
 from mlag_agent.data.encode import encode_children
 from mlag_agent.data.filter import SubtreeFilter
 from mlag_agent.data.lexical import canonical_text
@@ -23,7 +24,6 @@ from mlag_agent.schema.nodes import SchemaNode
 __all__ = ["feature"]
 
 _DATASTORES = frozenset(datastore.value for datastore in Datastore)
-_NETCONF = "urn:ietf:params:xml:ns:netconf:base:1.0"
 BASE = "urn:ietf:params:netconf:capability:"
 
 
@@ -72,7 +72,7 @@ def _filter(agent: Agent, session: SessionInfo, rpc: RpcInput) -> SubtreeFilter 
     element = rpc.element("filter")
     if element is None:
         return None
-    kind = element.get("type", element.get(f"{{{_NETCONF}}}type", "subtree"))
+    kind = element.get("type", element.get(f"{{{NETCONF_NS}}}type", "subtree"))
     if kind == "xpath":
         words = "this server has no :xpath capability; use a subtree filter"
         info = (InfoElement("bad-attribute", "type"), InfoElement("bad-element", "filter"))
@@ -90,7 +90,7 @@ def _check_filter_namespaces(agent: Agent, session: SessionInfo, element: etree.
 
     Nodes in no namespace at all are the wildcard of RFC 6241 section 6.2.1, which strict mode takes as well.
     """
-    lost = next(element.iterdescendants(f"{{{_NETCONF}}}*"), None)
+    lost = next(element.iterdescendants(f"{{{NETCONF_NS}}}*"), None)
     if lost is None:
         return
     if not agent.strict:
@@ -100,7 +100,7 @@ def _check_filter_namespaces(agent: Agent, session: SessionInfo, element: etree.
     known = sorted({node.namespace for node in agent.library.tree.data.children.values() if node.name == name})
     expected = " or ".join(f'xmlns="{namespace}"' for namespace in known) or "the namespace of its module"
     words = f"the filter node {name} is in the namespace of NETCONF's own messages; expected {expected}"
-    info = (InfoElement("bad-element", name), InfoElement("bad-namespace", _NETCONF))
+    info = (InfoElement("bad-element", name), InfoElement("bad-namespace", NETCONF_NS))
     raise RpcFailure(RpcError(ErrorTag.UNKNOWN_NAMESPACE, words, type=ErrorType.PROTOCOL, info=info))
 
 

@@ -47,7 +47,6 @@ CRC_SIZE: Final = 4
 MAX_BODY: Final = 16384
 """500 ND records of 24 bytes are 12,000 bytes; the next power of two leaves room and bounds what we have to hold."""
 MAX_MESSAGE: Final = HEADER_SIZE + MAX_BODY + DIGEST_SIZE
-MAX_SEQUENCE: Final = 2**64 - 1
 
 
 class MessageType(IntEnum):
