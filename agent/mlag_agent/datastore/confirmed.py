@@ -20,7 +20,7 @@ from mlag_agent.data.encode import encode_children
 from mlag_agent.data.tree import Container
 from mlag_agent.datastore.persist import NOT_WRITABLE, Journal, StoredPending
 from mlag_agent.datastore.stores import Datastore, Datastores
-from mlag_agent.datastore.transaction import Transactor, to_the_end
+from mlag_agent.datastore.transaction import Authorise, Transactor, to_the_end
 from mlag_agent.errors import ErrorTag, ErrorType, InfoElement, RpcError, RpcFailure
 
 __all__ = [
@@ -163,14 +163,14 @@ class ConfirmedCommits:
         self.rollback_error: str | None = None
         """Why the rollback that is due has failed; it is tried again every ``RETRY_SECONDS``."""
 
-    async def commit(self, request: CommitRequest) -> None:
+    async def commit(self, request: CommitRequest, *, authorise: Authorise | None = None) -> None:
         """RFC 6241 section 8.4.5.1.
 
         Raises RpcFailure (locks, ``authorise``, whatever the change is refused for): then nothing is armed or
         confirmed, and what was pending before is so still, with its deadline.
         """
         step = _Commit(self, request)
-        await self._transactor.apply(step.wanted, companion=step)
+        await self._transactor.apply(step.wanted, companion=step, authorise=authorise)
 
     async def cancel(self, session_id: int, persist_id: str | None) -> None:
         """Go back now (RFC 6241 section 8.4.4.1).

@@ -23,7 +23,7 @@ from mlag_agent.schema.library import SchemaLibrary
 from mlag_agent.schema.nodes import Kind, SchemaNode
 from mlag_agent.schema.violations import ValueLookup
 
-__all__ = ["Companion", "Transactor", "to_the_end"]
+__all__ = ["Authorise", "Companion", "Transactor", "to_the_end"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -31,6 +31,9 @@ _LOG = logging.getLogger(__name__)
 PREPARE_DEADLINE_SECONDS = 32.0
 
 Published = Callable[[ChangeSet], None]
+
+Authorise = Callable[[ChangeSet], None]
+"""Raises RpcFailure for a change that whoever asked for it may not make (ARCHITECTURE section 5, step 3)."""
 
 
 class Companion(Protocol):
@@ -101,6 +104,7 @@ class Transactor:
         restoring: bool = False,
         store: bool = True,
         companion: Companion | None = None,
+        authorise: Authorise | None = None,
     ) -> None:
         """Make ``wanted`` the running configuration.
 
@@ -110,7 +114,7 @@ class Transactor:
         Raises RpcFailure (violations, a refusal, a file that cannot be written): then running, the subscribers
         and the file are as they were.  ``restoring``: the configuration was in force before, and what the device
         cannot do now is shown as state.  ``store=False``: it comes from the file itself, or that cannot be written.
-        ``companion``: goes along, also when there is nothing to change.
+        ``companion``: goes along, also when there is nothing to change.  ``authorise``: may refuse what is different.
         """
         async with self._lock:
             root = wanted() if callable(wanted) else wanted
@@ -121,6 +125,8 @@ class Transactor:
                 return
             self._validate_change(old, root)
             change = ChangeSet(old, root, tuple(changes(old, root)), restoring)
+            if authorise is not None:
+                authorise(change)
             prepared = await self._prepare(change)
             # From here on the change is made or taken back as a whole, whatever becomes of the session that asked.
             await to_the_end(self._commit(change, prepared, self.durable if store else None, companion))

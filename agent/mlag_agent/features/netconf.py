@@ -5,21 +5,15 @@ These are candidate (8.3), confirmed-commit (8.4) and validate (8.6).
 
 from __future__ import annotations
 
-from lxml import etree
-
 from mlag_agent.data.decode import Operation
 from mlag_agent.data.edit import Editor
-from mlag_agent.data.edit_node import NETCONF_NS
-from mlag_agent.data.encode import encode_children
-from mlag_agent.data.filter import SubtreeFilter
-from mlag_agent.data.lexical import canonical_text
 from mlag_agent.data.tree import Container, empty, merge
 from mlag_agent.datastore.confirmed import CommitRequest
 from mlag_agent.datastore.stores import Datastore
 from mlag_agent.errors import ErrorTag, ErrorType, InfoElement, RpcError, RpcFailure
-from mlag_agent.features.base import OK, Agent, Data, Feature, Reply, RpcInput, SessionInfo, missing_parameter
+from mlag_agent.features.base import OK, Agent, Feature, Reply, RpcInput, SessionInfo, missing_parameter
+from mlag_agent.features.reading import read_filter, read_reply
 from mlag_agent.schema.model import ModuleRequest
-from mlag_agent.schema.nodes import SchemaNode
 
 __all__ = ["feature"]
 
@@ -67,64 +61,15 @@ def feature(*, startup: bool) -> Feature:
 # --- reading ------------------------------------------------------------------------------------------------
 
 
-def _filter(agent: Agent, session: SessionInfo, rpc: RpcInput) -> SubtreeFilter | None:
-    """The filter parameter; None when there is none and all is wanted."""
-    element = rpc.element("filter")
-    if element is None:
-        return None
-    kind = element.get("type", element.get(f"{{{NETCONF_NS}}}type", "subtree"))
-    if kind == "xpath":
-        words = "this server has no :xpath capability; use a subtree filter"
-        info = (InfoElement("bad-attribute", "type"), InfoElement("bad-element", "filter"))
-        raise RpcFailure(RpcError(ErrorTag.BAD_ATTRIBUTE, words, type=ErrorType.PROTOCOL, info=info))
-    if kind != "subtree":
-        words = f'filter type "{kind}" must be subtree'
-        info = (InfoElement("bad-attribute", "type"), InfoElement("bad-element", "filter"))
-        raise RpcFailure(RpcError(ErrorTag.BAD_ATTRIBUTE, words, type=ErrorType.PROTOCOL, info=info))
-    _check_filter_namespaces(agent, session, element)
-    return SubtreeFilter.compile(element, agent.library.tree, _canonical_match)
-
-
-def _check_filter_namespaces(agent: Agent, session: SessionInfo, element: etree._Element) -> None:
-    """No data is in the NETCONF namespace: filter nodes in it have lost theirs to the default of the ``<rpc>``.
-
-    Nodes in no namespace at all are the wildcard of RFC 6241 section 6.2.1, which strict mode takes as well.
-    """
-    lost = next(element.iterdescendants(f"{{{NETCONF_NS}}}*"), None)
-    if lost is None:
-        return
-    if not agent.strict:
-        session.on_leniency("filter-node-in-netconf-namespace")
-        return
-    name = etree.QName(lost).localname
-    known = sorted({node.namespace for node in agent.library.tree.data.children.values() if node.name == name})
-    expected = " or ".join(f'xmlns="{namespace}"' for namespace in known) or "the namespace of its module"
-    words = f"the filter node {name} is in the namespace of NETCONF's own messages; expected {expected}"
-    info = (InfoElement("bad-element", name), InfoElement("bad-namespace", NETCONF_NS))
-    raise RpcFailure(RpcError(ErrorTag.UNKNOWN_NAMESPACE, words, type=ErrorType.PROTOCOL, info=info))
-
-
-def _canonical_match(node: SchemaNode, text: str) -> str:
-    """A content match compares values, not texts, of addresses and numbers (RFC 7950 section 9.1)."""
-    assert node.type is not None
-    return canonical_text(node.type, text, loose=True) or text
-
-
 async def _get(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Reply:
-    wanted = _filter(agent, session, rpc)
+    wanted = read_filter(agent, session, rpc)
     state = agent.state(None if wanted is None else wanted.top_level)
-    root = merge(agent.stores.running, state)
-    if wanted is not None:
-        root = wanted.apply(root)
-    return Data(encode_children(root, agent.library.tree.namespaces))
+    return read_reply(agent, session, merge(agent.stores.running, state), wanted)
 
 
 async def _get_config(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Reply:
     root = agent.stores.get(_datastore(rpc, "source"))
-    wanted = _filter(agent, session, rpc)
-    if wanted is not None:
-        root = wanted.apply(root)
-    return Data(encode_children(root, agent.library.tree.namespaces))
+    return read_reply(agent, session, root, read_filter(agent, session, rpc))
 
 
 def _datastore(rpc: RpcInput, parameter: str) -> Datastore:
