@@ -20,6 +20,7 @@ from mlag_agent.datastore.stores import Datastore, Datastores
 from mlag_agent.datastore.subscriber import ChangeSet
 from mlag_agent.datastore.transaction import Authorise, Transactor
 from mlag_agent.errors import ErrorTag, ErrorType, InfoElement, RpcError, RpcFailure
+from mlag_agent.notify.notifier import Notifier
 from mlag_agent.schema.library import SchemaLibrary
 from mlag_agent.schema.model import ModuleRequest
 from mlag_agent.schema.nodes import SchemaNode
@@ -217,6 +218,7 @@ class Agent:
     reader: PayloadReader
     journal: Journal | None
     sessions: Sessions
+    notifier: Notifier
     strict: bool
     capabilities: tuple[str, ...] = ()
     features: tuple[Feature, ...] = ()
