@@ -19,8 +19,7 @@ from mlag_agent.datastore.stores import Datastore, Datastores
 from mlag_agent.datastore.transaction import Transactor
 from mlag_agent.errors import ErrorTag, ErrorType, InfoElement, RpcError, RpcFailure
 from mlag_agent.schema.library import SchemaLibrary
-from mlag_agent.schema.model import ModuleRequest
-from mlag_agent.schema.nodes import SchemaNode
+from mlag_agent.schema.nodes import ModuleRequest, SchemaNode
 
 __all__ = [
     "OK",

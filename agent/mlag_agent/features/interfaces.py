@@ -11,7 +11,7 @@ from typing import Any
 
 from mlag_agent.data.tree import Container
 from mlag_agent.features.base import Agent, Feature, StateProvider
-from mlag_agent.schema.model import ModuleRequest
+from mlag_agent.schema.nodes import ModuleRequest
 
 __all__ = ["feature"]
 

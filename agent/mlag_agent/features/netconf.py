@@ -13,7 +13,7 @@ from mlag_agent.datastore.stores import Datastore
 from mlag_agent.errors import ErrorTag, ErrorType, InfoElement, RpcError, RpcFailure
 from mlag_agent.features.base import OK, Agent, Feature, Reply, RpcInput, SessionInfo, missing_parameter
 from mlag_agent.features.reading import read_filter, read_reply
-from mlag_agent.schema.model import ModuleRequest
+from mlag_agent.schema.nodes import ModuleRequest
 
 __all__ = ["feature"]
 

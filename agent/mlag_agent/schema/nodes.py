@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
-__all__ = ["Case", "Choice", "Kind", "LeafType", "Lexical", "Module", "SchemaNode", "SchemaTree"]
+__all__ = ["Case", "Choice", "Kind", "LeafType", "Lexical", "Module", "ModuleRequest", "SchemaNode", "SchemaTree"]
 
 
 class Kind(Enum):
@@ -43,6 +43,15 @@ class Lexical(Enum):
 
 # What stands directly below these stands in a NETCONF element, whose namespace is never that of a module.
 _OUTERMOST = frozenset({Kind.ROOT, Kind.INPUT, Kind.OUTPUT})
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleRequest:
+    """A module to implement, with the features to enable (RFC 7950 section 5.6.5)."""
+
+    name: str
+    features: tuple[str, ...] = ()
+    revision: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
