@@ -5,6 +5,7 @@ These are candidate (8.3), confirmed-commit (8.4) and validate (8.6).
 
 from __future__ import annotations
 
+from mlag_agent.data.build import EVERYTHING
 from mlag_agent.data.decode import Operation
 from mlag_agent.data.edit import Editor
 from mlag_agent.data.tree import Container, empty, merge
@@ -63,7 +64,7 @@ def feature(*, startup: bool) -> Feature:
 
 async def _get(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Reply:
     wanted = read_filter(agent, session, rpc)
-    state = agent.state(None if wanted is None else wanted.top_level)
+    state = agent.state(EVERYTHING if wanted is None else wanted.selection)
     return read_reply(agent, session, merge(agent.stores.running, state), wanted)
 
 
