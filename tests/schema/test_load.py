@@ -325,7 +325,11 @@ def test_conditions_keep_their_context_and_prefixes(tmp_path: Path) -> None:
           leaf kind { type string; }
           leaf own { when "../kind"; type string; }
           uses g { when "kind"; }
-          choice way { default two; case one { leaf p { type empty; } } case two { when "kind = 'y'"; leaf q { type empty; } } }
+          choice way {
+            default two;
+            case one { leaf p { type empty; } }
+            case two { when "kind = 'y'"; leaf q { type empty; } }
+          }
         }
         augment "/c" { when "kind"; leaf more { type string; } }
         """,
