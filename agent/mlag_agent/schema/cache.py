@@ -26,8 +26,9 @@ from pathlib import Path
 from typing import Any
 
 from mlag_agent import __version__
+from mlag_agent.schema import nodes
 from mlag_agent.schema.loaded import LoadedSchema
-from mlag_agent.schema.nodes import Case, Choice, Kind, LeafType, Lexical, Module, ModuleRequest, SchemaNode, SchemaTree
+from mlag_agent.schema.nodes import ModuleRequest
 from mlag_agent.schema.scope import Scopes
 
 __all__ = ["SchemaCache", "Slot", "user_cache_folder"]
@@ -48,10 +49,9 @@ _FILE_NAME = re.compile(r"(?P<name>[A-Za-z_][\w.-]*?)(?:@\d{4}-\d{2}-\d{2})?\.(?
 
 _CLASSES = {
     (kind.__module__, kind.__qualname__): kind
-    for kind in (
-        Case, Choice, Kind, LeafType, Lexical, LoadedSchema, Module, SchemaNode, SchemaTree, Scopes,
-    )
-}  # fmt: skip
+    for kind in (LoadedSchema, Scopes, *vars(nodes).values())
+    if isinstance(kind, type) and kind.__module__.startswith("mlag_agent.schema.")
+}
 
 
 def user_cache_folder() -> Path:
