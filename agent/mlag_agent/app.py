@@ -129,7 +129,7 @@ class Device:
         )
         await engine.start()
         features = (
-            netconf.feature(startup=settings.startup),
+            *_netconf_features(settings),
             monitoring.FEATURE,
             yang_library.FEATURE,
             interfaces.feature(),
@@ -176,7 +176,7 @@ class Device:
     ) -> Agent:
         nothing = empty(library.tree.data)
         startup = self.settings.startup
-        stores = Datastores(nothing, nothing if startup else None)
+        stores = Datastores(nothing, nothing if startup else None, candidate=self.settings.candidate)
         subscriber = mlag.EngineSubscriber(engine, sealer)
         # With a startup datastore running is what was booted and edited since: it does not outlive the process.
         transactor = Transactor(library, stores, subscribers=(subscriber,), journal=None if startup else journal)
@@ -263,6 +263,15 @@ def _state_folder(settings: Settings) -> Path:
             f"cannot make the state folder {folder}: {error.strerror}", "give --state FOLDER"
         ) from error
     return folder
+
+
+def _netconf_features(settings: Settings) -> Sequence[Feature]:
+    """NETCONF itself, with the datastores that the settings ask for; raises SettingsError."""
+    modes = netconf.Modes(settings.candidate, settings.writable_running, settings.startup)
+    found = [netconf.feature(modes)]
+    if modes.candidate == "private":
+        found.append(netconf.private_candidate())
+    return found
 
 
 def _extra_modules(settings: Settings, features: Sequence[Feature]) -> Feature:

@@ -88,6 +88,12 @@ def cli(verbose: int) -> None:
 )
 @click.option("--module", "modules", multiple=True, help="Serve one more module: NAME or NAME:FEATURE,FEATURE.")
 @click.option("--schema-cache", help="Folder where loaded modules are kept, or off.  [default: the user's cache]")
+@click.option(
+    "--candidate", type=click.Choice(["shared", "private", "none"]), help="The candidate datastore.  [default: shared]"
+)
+@click.option(
+    "--writable-running/--no-writable-running", default=None, help="Whether running can be edited without a candidate."
+)
 @click.option("--startup/--no-startup", default=None, help="Have a startup datastore; running is then not durable.")
 @click.option(
     "--strict/--no-strict", default=None, help="Refuse what RFC 6241 does not allow, e.g. missing namespaces."
@@ -167,8 +173,8 @@ def _with_options(settings: Settings, given: dict[str, object]) -> Settings:
     device = {key: text(key) for key in ("name", "model") if key in options}
     listen = {key: options[key] for key in ("host", "port") if key in options}
     fabric = {key: text(key) for key in ("rendezvous", "pair") if key in options}
-    top: dict[str, object] = {key: options[key] for key in ("strict", "startup") if key in options}
-    top |= {key: text(key) for key in ("state", "schema_cache") if key in options}
+    top: dict[str, object] = {key: options[key] for key in ("strict", "startup", "writable_running") if key in options}
+    top |= {key: text(key) for key in ("state", "schema_cache", "candidate") if key in options}
     if "yang_dirs" in options:
         top["yang_dirs"] = tuple(map(str, given["yang_dirs"]))  # type: ignore[call-overload]
     if "modules" in options:
