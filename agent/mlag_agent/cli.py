@@ -209,8 +209,8 @@ async def _serve(all_settings: Sequence[Settings], password: str | None = None) 
     async with AsyncExitStack() as stack:
         devices = [await stack.enter_async_context(Device(settings)) for settings in all_settings]
         for device in devices:
-            listen = device.settings.listen
-            click.echo(f"ready: {device.settings.device.name} serves NETCONF on {listen.host} port {device.port}")
+            for what, host, port in device.endpoints.served():
+                click.echo(f"ready: {device.settings.device.name} serves {what} on {host} port {port}")
         if len(devices) > 1:
             _how_to_connect(devices, password)
         sys.stdout.flush()

@@ -123,7 +123,9 @@ class CertToName:
 def _derived(certificate: x509.Certificate, how: MapType) -> str | None:
     try:
         if how is MapType.COMMON_NAME:
-            names = [str(attribute.value) for attribute in certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
+            names = [
+                str(attribute.value) for attribute in certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+            ]
             return _usable(names[0]) if len(names) == 1 else None  # with several, none is "the" common name
         extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
     except (x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType, ValueError):

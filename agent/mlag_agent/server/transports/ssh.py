@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
+from typing import Any
 
 import asyncssh
 
@@ -70,7 +71,7 @@ class SshTransport:
         Raises :exc:`~mlag_agent.errors.SettingsError` if the address or the port cannot be had.
         """
         try:
-            self._acceptor = await asyncssh.listen(host, port, backlog=LISTEN_BACKLOG, **self._options())  # type: ignore[arg-type]
+            self._acceptor = await asyncssh.listen(host, port, backlog=LISTEN_BACKLOG, **self._options())
         except OSError as error:
             raise cannot_listen("SSH", host, port, error) from None
 
@@ -79,10 +80,10 @@ class SshTransport:
 
         Raises :exc:`OSError` or :exc:`asyncssh.Error` if no login comes about on it.
         """
-        connection = await asyncssh.run_server(sock, **self._options())  # type: ignore[arg-type]
+        connection = await asyncssh.run_server(sock, **self._options())
         await connection.wait_closed()
 
-    def _options(self) -> Mapping[str, object]:
+    def _options(self) -> dict[str, Any]:
         return {
             "server_factory": lambda: _Server(self),
             "server_host_keys": list(self._host_keys),

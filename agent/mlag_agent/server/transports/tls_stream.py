@@ -78,6 +78,11 @@ class TlsStream(asyncio.Protocol):
         """Address and port, for the log."""
         return f"{self.source_host}:{self.source_port}"
 
+    @property
+    def connected(self) -> bool:
+        """Whether the handshake is done."""
+        return self._transport is not None
+
     def turn_away(self) -> None:
         """Close a connection without session at once."""
         if self._transport is None:
