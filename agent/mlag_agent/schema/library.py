@@ -53,7 +53,7 @@ class SchemaLibrary:
     @classmethod
     def load(cls, requests: Sequence[ModuleRequest], extra_folders: Sequence[Path] = ()) -> SchemaLibrary:
         """Load modules into pyang and libyang; raises SchemaError."""
-        folders = (*extra_folders, yang_folder(), *standard_folders())
+        folders = (*extra_folders, yang_folder(), yang_folder() / "models", *standard_folders())
         loaded: LoadedSchema = load_schema(requests, folders)
         tree = loaded.tree
         # What pyang found to be implemented by augment or deviation is implemented in libyang too.
