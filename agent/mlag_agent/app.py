@@ -30,6 +30,7 @@ from mlag_agent.features import agent_state, interfaces, mlag, monitoring, netco
 from mlag_agent.features.base import Agent, Feature
 from mlag_agent.mlag import DeviceIdentity, Engine, EngineTimers, TableCapacity
 from mlag_agent.models import find_model
+from mlag_agent.notify.notifier import Notifier
 from mlag_agent.schema.library import SchemaLibrary
 from mlag_agent.schema.model import ModuleRequest
 from mlag_agent.server.dispatcher import Dispatcher
@@ -186,6 +187,7 @@ class Device:
             reader=PayloadReader(library, mlag.password_transforms(library.tree, sealer)),
             journal=journal,
             sessions=self.registry,
+            notifier=Notifier(),
             strict=self.settings.strict,
             capabilities=_capabilities(library, features),
             features=features,
