@@ -11,7 +11,7 @@ from pyang import context, repository
 
 from mlag_agent.app import Device
 from mlag_agent.models import DEFAULT_MODEL, MODELS
-from mlag_agent.schema.library import standard_folders, yang_folder
+from mlag_agent.schema.library import own_folders, standard_folders
 from netconf_client import NC, Client, channel, group, vpn
 
 Connect = Callable[..., Awaitable[Client]]
@@ -197,7 +197,7 @@ class TestYangLibrary:
 class TestGetSchema:
     async def test_every_module_of_the_library(self, session: Client) -> None:
         """Each text parses, by pyang, as the module and revision that the library names."""
-        folders = ":".join(map(str, (yang_folder(), *standard_folders())))
+        folders = ":".join(map(str, (*own_folders(), *standard_folders())))
         library = await modules_of(session)
         assert len(library) > 10
         for name, row in library.items():

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mlag_agent.errors import SchemaError
 from mlag_agent.models import DEFAULT_MODEL, MODELS
-from mlag_agent.schema.library import SchemaLibrary, standard_folders, yang_folder
+from mlag_agent.schema.library import SchemaLibrary, own_folders, standard_folders, yang_folder
 from mlag_agent.schema.nodes import ModuleRequest
 
 __all__ = ["lint", "main"]
@@ -29,7 +29,7 @@ _EXPECTED = ('statement "mandatory" is given with its default value "false"',)
 
 def lint(module: Path) -> list[str]:
     """What pyang has to say of a module, less what is expected."""
-    folders = ":".join(map(str, (yang_folder(), yang_folder() / "models", *standard_folders())))
+    folders = ":".join(map(str, (*own_folders(), *standard_folders())))
     command = [sys.executable, "-m", "pyang.scripts.pyang_tool", *_LINT, f"--path={folders}", str(module)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  # our own arguments
     lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
