@@ -22,7 +22,7 @@ from benchmarks.servers import HERE, Login, Server, ok
 from mlag_agent.datastore.persist import Journal
 from mlag_agent.schema.engine import Contents
 from mlag_agent.schema.library import SchemaLibrary
-from mlag_agent.schema.model import ModuleRequest
+from mlag_agent.schema.nodes import ModuleRequest
 
 __all__ = [
     "blocks", "clean_environment", "engines", "full_reads", "leafs", "loads", "one_by_key",

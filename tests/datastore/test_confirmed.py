@@ -128,7 +128,7 @@ class Commits:
         )
 
     async def commit(self, *names: str, session: int = 1, **options: Any) -> None:
-        self.bench.stores.candidate = self.bench.config(*names)
+        self.bench.stores.edit_candidate(0, self.bench.config(*names))
         await self.commits.commit(CommitRequest(session, **options))
 
     async def fire(self) -> None:
@@ -174,10 +174,10 @@ class TestInForce:
     async def test_due(self, one: Commits, caplog: pytest.LogCaptureFixture) -> None:
         before = one.running
         await one.commit("b", confirmed=True, timeout=7)
-        one.bench.stores.candidate = one.bench.config("b", "c")
+        one.bench.stores.edit_candidate(0, one.bench.config("b", "c"))
         await one.fire()
         assert one.running is before
-        assert one.bench.stores.candidate_is_clean
+        assert one.bench.stores.candidate_is_clean(0)
         assert one.consistent()
         assert "not confirmed within 7 s; the candidate's changes are discarded" in caplog.text
 

@@ -289,7 +289,7 @@ class _Commit:
         self._after = after_commit(commits.pending, request, stores.running, datetime.now(UTC))
         if self._before is not None and commits.rollback_error is not None:
             raise _in_use(f"a rollback is due and not through: {commits.rollback_error}", self._before.owner)
-        return stores.candidate
+        return stores.candidate(request.session_id)
 
     def store(self, journal: Journal) -> None:
         """What to go back to is written once, with the first of a series."""
@@ -356,7 +356,8 @@ class _RollBack:
         if self.outruns is not None:
             self.outruns.outrun = True
         stores = self._commits.stores
-        lost = "" if stores.candidate_is_clean else "; the candidate's changes are discarded"
-        stores.discard()
+        owner = self._pending.owner if self._pending is not None else 0
+        lost = "" if stores.candidate_is_clean(owner) else "; the candidate's changes are discarded"
+        stores.discard(owner)
         self._commits.become(None)
         _LOG.warning("confirmed commit is rolled back: %s%s", self._why, lost)

@@ -53,28 +53,26 @@ class Datastores:
         if self._candidate is not None and same(self._candidate, root):
             self._candidate = None  # nothing is left to commit: it may be locked, and follows running again
 
-    @property
-    def candidate(self) -> Container:
+    def candidate(self, session_id: int) -> Container:
         """The candidate's configuration."""
         return self.running if self._candidate is None else self._candidate
 
-    @candidate.setter
-    def candidate(self, root: Container) -> None:
+    def edit_candidate(self, session_id: int, root: Container) -> None:
+        """The candidate's configuration is this from now on."""
         self._candidate = None if same(root, self.running) else root
 
-    @property
-    def candidate_is_clean(self) -> bool:
+    def candidate_is_clean(self, session_id: int) -> bool:
         """Whether the candidate has no uncommitted change."""
         return self._candidate is None
 
-    def discard(self) -> None:
+    def discard(self, session_id: int) -> None:
         """The candidate is as running again."""
         self._candidate = None
 
-    def get(self, datastore: Datastore) -> Container:
-        """The configuration of a datastore."""
+    def get(self, datastore: Datastore, session_id: int) -> Container:
+        """The configuration of a datastore, as that session sees it."""
         if datastore is Datastore.CANDIDATE:
-            return self.candidate
+            return self.candidate(session_id)
         if datastore is Datastore.RUNNING:
             return self.running
         if self.startup is None:
@@ -94,12 +92,12 @@ class Datastores:
 
     def lock(self, datastore: Datastore, session_id: int) -> None:
         """Give the session the lock; raises RpcFailure (lock-denied) by RFC 6241 section 7.5."""
-        self.get(datastore)
+        self.get(datastore, session_id)
         holder = self._holder(datastore)
         if holder is not None:
             whose = "this session" if holder == session_id else f"session {holder}"
             raise _lock_denied(f"the lock of {datastore} is held by {whose}", holder)
-        if datastore is Datastore.CANDIDATE and not self.candidate_is_clean:
+        if datastore is Datastore.CANDIDATE and not self.candidate_is_clean(session_id):
             raise _lock_denied("the candidate has uncommitted changes; commit or discard them before locking it", 0)
         confirming = self.confirming
         if datastore is Datastore.RUNNING and confirming is not None and confirming != session_id:
@@ -115,7 +113,7 @@ class Datastores:
             raise RpcFailure(RpcError(ErrorTag.OPERATION_FAILED, f"{datastore} {words}", type=ErrorType.PROTOCOL))
         del self._locks[datastore]
         if datastore is Datastore.CANDIDATE:
-            self.discard()
+            self.discard(session_id)
 
     def release(self, session_id: int) -> None:
         """A session has ended: all its locks go."""

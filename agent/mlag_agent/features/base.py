@@ -2,38 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from lxml import etree
 
-from mlag_agent.data.build import build
+from mlag_agent.data.build import EVERYTHING, Selection, build
 from mlag_agent.data.decode import EditNode, OnLeniency
+from mlag_agent.data.diff import Change, changes
 from mlag_agent.data.encode import encode_children
 from mlag_agent.data.tree import Container, merge
 from mlag_agent.datastore.confirmed import ConfirmedCommits
 from mlag_agent.datastore.payload import PayloadReader
 from mlag_agent.datastore.persist import Journal
 from mlag_agent.datastore.stores import Datastore, Datastores
-from mlag_agent.datastore.transaction import Transactor
+from mlag_agent.datastore.subscriber import ChangeSet
+from mlag_agent.datastore.transaction import Authorise, Transactor
 from mlag_agent.errors import ErrorTag, ErrorType, InfoElement, RpcError, RpcFailure
+from mlag_agent.notify.notifier import Notifier
 from mlag_agent.schema.library import SchemaLibrary
-from mlag_agent.schema.model import ModuleRequest
-from mlag_agent.schema.nodes import SchemaNode
+from mlag_agent.schema.nodes import ModuleRequest, SchemaNode
 
 __all__ = [
+    "LEARNED",
     "OK",
+    "SYSTEM",
+    "UNKNOWN",
+    "Access",
     "Agent",
     "Data",
     "Feature",
     "Handler",
+    "OpenAccess",
     "Output",
     "Reply",
     "RpcInput",
     "SessionInfo",
     "Sessions",
+    "StatePart",
     "StateProvider",
+    "StateSource",
     "missing_parameter",
 ]
 
@@ -162,6 +171,46 @@ class Sessions(Protocol):
         """Counters as ietf-netconf-monitoring's ``statistics`` has them."""
 
 
+class Access(Protocol):
+    """Who may do what (RFC 8341).  ``check_...`` raise RpcFailure (access-denied)."""
+
+    @property
+    def active(self) -> bool:
+        """False: everybody may do everything, and nobody needs to work out what to ask."""
+
+    def check_exec(self, session: SessionInfo, node: SchemaNode) -> None:
+        """Whether the session may run an rpc or action."""
+
+    def check_change(self, session: SessionInfo, changes: Iterable[Change], root: Container) -> None:
+        """Whether the session may make these changes; ``root`` is the datastore before them."""
+
+    def readable(self, session: SessionInfo, root: Container) -> Container:
+        """The part of a tree that the session may read."""
+
+    def may_notify(self, session: SessionInfo, node: SchemaNode, root: Container) -> bool:
+        """Whether the session may hear of an event."""
+
+
+class OpenAccess:
+    """Everybody may do everything."""
+
+    active = False
+
+    def check_exec(self, session: SessionInfo, node: SchemaNode) -> None:
+        """It may."""
+
+    def check_change(self, session: SessionInfo, changes: Iterable[Change], root: Container) -> None:
+        """It may."""
+
+    def readable(self, session: SessionInfo, root: Container) -> Container:
+        """All of it."""
+        return root
+
+    def may_notify(self, session: SessionInfo, node: SchemaNode, root: Container) -> bool:
+        """It may."""
+        return True
+
+
 @dataclass(slots=True)
 class Agent:
     """What features work with: made by ``app``, given to each handler."""
@@ -173,9 +222,26 @@ class Agent:
     reader: PayloadReader
     journal: Journal | None
     sessions: Sessions
+    notifier: Notifier
     strict: bool
     capabilities: tuple[str, ...] = ()
     features: tuple[Feature, ...] = ()
+    access: Access = field(default_factory=OpenAccess)
+
+    def authorise(self, session: SessionInfo) -> Authorise | None:
+        """What a transaction on running asks before it makes the session's change; None: nothing."""
+        if not self.access.active:
+            return None
+
+        def check(change: ChangeSet) -> None:
+            self.access.check_change(session, change.changes, change.old)
+
+        return check
+
+    def check_edit(self, session: SessionInfo, before: Container, after: Container) -> None:
+        """The same for a datastore that no transaction protects: candidate, startup.  Raises RpcFailure."""
+        if self.access.active:
+            self.access.check_change(session, changes(before, after), before)
 
     def store_startup(self, root: Container) -> None:
         """Replace the startup datastore; durable when this returns."""
@@ -184,30 +250,79 @@ class Agent:
             self.journal.replace(Datastore.STARTUP, document)
         self.stores.startup = root
 
-    def state(self, wanted: frozenset[SchemaNode] | None) -> Container:
-        """Operational state of all features, as a root; only below the top-level nodes of ``wanted`` (None: all)."""
-        tree = self.library.tree
-        root = Container(tree.data, {})
+    def state(self, wanted: Selection = EVERYTHING) -> Container:
+        """Operational state from all sources, as a root; what is not ``wanted`` may be left out.
+
+        Without the configuration that is in use, which is state as well (RFC 8342 section 5.3): that is running.
+        """
+        root = Container(self.library.tree.data, {})
+        for part in self.state_parts(wanted):
+            root = merge(root, part.root)
+        return root
+
+    def state_parts(self, wanted: Selection = EVERYTHING) -> Iterator[StatePart]:
+        """The state of each source with its origin; where two give the same leaf the later one holds."""
         for feature in self.features:
             for provider in feature.state:
-                node = tree.find(provider.top)
-                if wanted is not None and node not in wanted:
+                node = self.library.tree.find(provider.top)
+                mine = _at(node, wanted)
+                if mine is None:
                     continue
-                made = build(node, provider.read(self))
+                made = build(node, provider.read(self), mine)
                 if made.children:
-                    root = merge(root, Container(tree.data, {node: made}))
-        return root
+                    yield StatePart(provider.origin, _below_root(made))
+            for source in feature.state_sources:
+                yield from source(self, wanted)
+
+
+def _at(node: SchemaNode, wanted: Selection) -> Selection | None:
+    """What is wanted of a container that stands in no list."""
+    if node.parent is None:
+        return wanted
+    above = _at(node.parent, wanted)
+    return None if above is None else above.below(node)
+
+
+def _below_root(container: Container) -> Container:
+    """A container that stands in no list, below the root."""
+    while (parent := container.schema.parent) is not None:
+        container = Container(parent, {container.schema: container})
+    return container
 
 
 Handler = Callable[[Agent, SessionInfo, RpcInput], Awaitable[Reply]]
 
 
 @dataclass(frozen=True, slots=True)
+class StatePart:
+    """What one source knows: a root, and the origin of the nodes in it (RFC 8342 section 5.3.4, ``module:identity``).
+
+    Nodes that are configured as well keep the origin of the configuration.
+    """
+
+    origin: str
+    root: Container
+
+
+SYSTEM = "ietf-origin:system"
+LEARNED = "ietf-origin:learned"
+UNKNOWN = "ietf-origin:unknown"
+
+
+@dataclass(frozen=True, slots=True)
 class StateProvider:
-    """Gives the state below one top-level node, as ``data.build`` takes it."""
+    """Gives the state below one container that stands in no list, as ``data.build`` takes it.
+
+    What is dear to make should be a function or ``Rows``: it is made when somebody asks for it.
+    """
 
     top: str
     read: Callable[[Agent], Mapping[str, Any]]
+    origin: str = SYSTEM
+
+
+StateSource = Callable[[Agent, Selection], Iterable[StatePart]]
+"""Gives state as trees; it may give more than is selected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,5 +338,6 @@ class Feature:
     modules: tuple[ModuleRequest, ...]
     rpcs: Mapping[str, Handler] = field(default_factory=dict)
     state: tuple[StateProvider, ...] = ()
+    state_sources: tuple[StateSource, ...] = ()
     capabilities: tuple[str, ...] = ()
     data_only: bool = False

@@ -9,19 +9,32 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pyang import context, error, repository, xpath_lexer, xpath_parser
 
 from mlag_agent.errors import SchemaError
-from mlag_agent.schema.constraints import ConstraintCollector
-from mlag_agent.schema.nodes import Case, Choice, Kind, LeafType, Lexical, Module, SchemaNode, SchemaTree
+from mlag_agent.schema.constraints import ConstraintCollector, conditions
+from mlag_agent.schema.loaded import LoadedSchema
+from mlag_agent.schema.nodes import (
+    Case,
+    Choice,
+    Expression,
+    Kind,
+    LeafType,
+    Lexical,
+    Module,
+    ModuleRequest,
+    SchemaNode,
+    SchemaTree,
+    When,
+)
 from mlag_agent.schema.operations import operations_variants
-from mlag_agent.schema.scope import Scopes, classify
+from mlag_agent.schema.scope import classify
 
-__all__ = ["LoadedSchema", "ModuleRequest", "fingerprint", "load_schema"]
+__all__ = ["load_schema"]
 
 # pyang statement keyword to kind; choice and case are looked through.
 _KINDS = {
@@ -44,24 +57,6 @@ _INTEGERS = frozenset({"int8", "int16", "int32", "int64", "uint8", "uint16", "ui
 # for some); the two forms without a zone are cheap to compute here, all others are asked of libyang.
 _COMMON_TYPES = frozenset({"ietf-inet-types", "ietf-yang-types"})
 _ADDRESS_LEXICAL = {"ipv4-address-no-zone": Lexical.IPV4, "ipv6-address-no-zone": Lexical.IPV6}
-
-
-@dataclass(frozen=True, slots=True)
-class ModuleRequest:
-    """A module to implement, with the features to enable (RFC 7950 section 5.6.5)."""
-
-    name: str
-    features: tuple[str, ...] = ()
-    revision: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class LoadedSchema:
-    """The tree, the files of the operations context (name to text), and what changes can invalidate."""
-
-    tree: SchemaTree
-    operations: Mapping[str, str]
-    scopes: Scopes
 
 
 def load_schema(requests: Sequence[ModuleRequest], folders: Sequence[Path]) -> LoadedSchema:
@@ -165,6 +160,8 @@ class _Builder:
         self._modules = modules
         self._identities = _derived_identities(ctx)
         self._collector = ConstraintCollector(_expression)
+        self._namespaces = {module.name: module.namespace for module in modules.values()}
+        self._prefixes: dict[Any, Mapping[str, str]] = {}
 
     def build(self) -> LoadedSchema:
         blank = Module("", "", "", "", "1.1", implemented=False, path="")
@@ -185,12 +182,12 @@ class _Builder:
                     node.position = len(root.children)
                     root.children[key] = node
                 node.parent = root
-        tree = SchemaTree(root, rpcs, notifications, self._modules)
+        tree = SchemaTree(root, rpcs, notifications, self._modules, _named(self._identities))
         for top in (root, *rpcs.values(), *notifications.values()):
             for node in top.everything():
                 node.complete()
         scopes = classify(root, self._collector.constraints(root))
-        return LoadedSchema(tree, operations_variants(self._ctx), scopes)
+        return LoadedSchema(tree, operations_variants(self._ctx), scopes, _fingerprint(tree)[:32])
 
     def _children(self, stmt: Any, parent: SchemaNode, cases: tuple[Case, ...], holders: tuple[Any, ...] = ()) -> None:
         """The nodes below a statement; ``holders``: the statements of the choices and cases around them."""
@@ -199,7 +196,12 @@ class _Builder:
                 continue
             if child.keyword == "choice":
                 mandatory = child.search_one("mandatory")
-                choice = Choice(child.arg, mandatory is not None and mandatory.arg == "true")
+                default = child.search_one("default")
+                choice = Choice(
+                    child.arg,
+                    mandatory is not None and mandatory.arg == "true",
+                    default.arg.rpartition(":")[2] if default is not None else None,
+                )
                 for case in child.i_children:
                     if not getattr(case, "i_not_implemented", False):
                         self._case(case, parent, (*cases, Case(choice, case.arg)), (*holders, child))
@@ -234,15 +236,34 @@ class _Builder:
         )
         if kind in (Kind.LEAF, Kind.LEAF_LIST):
             node.type = _leaf_type(stmt.search_one("type"), self._identities)
+            path = _leafref_path(stmt.search_one("type"))
+            if path is not None:
+                node.type = replace(node.type, path=self._expression(path, node))
             node.defaults = tuple(s.arg for s in stmt.search("default")) or _typedef_default(stmt)
             if node.mandatory:
                 node.defaults = ()
+        node.whens = tuple(
+            When(self._expression(condition, node), context is node)
+            for condition, context in conditions(stmt, node, holders)
+        )
         within_data = parent.kind is not Kind.ROOT and kind in (Kind.ACTION, Kind.NOTIFICATION)
         (parent.operations if within_data else parent.children)[(module.namespace, node.name)] = node
         self._children(stmt, node, ())
         if kind is Kind.LIST:
             self._keys(stmt, node)
         self._collector.add(stmt, node, holders)
+
+    def _expression(self, stmt: Any, node: SchemaNode) -> Expression:
+        """A statement's XPath: prefixes are those of its file, names without one are of the node's module."""
+        file = stmt.i_orig_module
+        prefixes = self._prefixes.get(file)
+        if prefixes is None:
+            prefixes = self._prefixes[file] = {
+                prefix: self._namespaces[name]
+                for prefix, (name, _) in file.i_prefixes.items()
+                if name in self._namespaces
+            }
+        return Expression(stmt.arg, node.namespace, prefixes)
 
     @staticmethod
     def _keys(stmt: Any, node: SchemaNode) -> None:
@@ -318,8 +339,28 @@ def _leaf_type(type_stmt: Any, identities: Mapping[Any, frozenset[str]]) -> Leaf
         # An identity derived from each base (RFC 7950 section 9.10.2).
         bases = [identities.get(b.i_identity, frozenset()) for b in chain[-1].search("base")]
         allowed = frozenset.intersection(*bases)
+    enums: tuple[tuple[str, int], ...] = ()
+    if base == "enumeration":
+        enums = tuple((member.arg, int(member.i_value)) for member in _members(chain, "enum"))
     prefixed = base in ("identityref", "instance-identifier")
-    return LeafType(base, _allows(chain, base, common), _lexical(base, common), prefixed=prefixed, identities=allowed)
+    return LeafType(
+        base,
+        _allows(chain, base, common),
+        _lexical(base, common),
+        prefixed=prefixed,
+        identities=allowed,
+        enums=enums,
+    )
+
+
+def _leafref_path(type_stmt: Any) -> Any | None:
+    """The path statement of a leafref."""
+    last = _chain(type_stmt)[-1]
+    return last.search_one("path") if last.arg == "leafref" else None
+
+
+def _named(identities: Mapping[Any, frozenset[str]]) -> dict[str, frozenset[str]]:
+    return {f"{stmt.i_module.i_modulename}:{stmt.arg}": derived for stmt, derived in identities.items()}
 
 
 def _derived_identities(ctx: Any) -> dict[Any, frozenset[str]]:
@@ -392,12 +433,13 @@ def _members(chain: Sequence[Any], keyword: str) -> list[Any]:
     return next((found for t in chain if (found := t.search(keyword))), [])
 
 
-def fingerprint(tree: SchemaTree) -> str:
+def _fingerprint(tree: SchemaTree) -> str:
     """A digest of the module set: names, revisions, features, deviations (RFC 8525 content-id)."""
     digest = hashlib.sha256()
     for module in tree.modules.values():
         digest.update(
             repr((module.name, module.revision, module.implemented, module.features, module.deviations)).encode()
         )
-        digest.update(Path(module.path).read_bytes())
+        for name, revision, path in ((module.name, module.revision, module.path), *module.submodules):
+            digest.update(repr((name, revision)).encode() + Path(path).read_bytes())
     return digest.hexdigest()

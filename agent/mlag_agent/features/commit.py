@@ -1,0 +1,42 @@
+"""commit and cancel-commit (RFC 6241 sections 8.3.4.1 and 8.4)."""
+
+from __future__ import annotations
+
+from mlag_agent.datastore.confirmed import CommitRequest
+from mlag_agent.errors import ErrorTag, ErrorType, InfoElement, RpcError, RpcFailure
+from mlag_agent.features.base import OK, Agent, Reply, RpcInput, SessionInfo
+
+__all__ = ["cancel_commit", "commit"]
+
+
+async def commit(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Reply:
+    """RFC 6241 sections 8.3.4.1 and 8.4.5.1; what others edit meanwhile stays in the candidate."""
+    confirmed = "confirmed" in rpc
+    for name in ("confirm-timeout", "persist"):
+        if name in rpc and not confirmed:
+            # What was meant to be taken back by itself must not become permanent because an element is missing.
+            words = f"{name} is for a confirmed commit; give <confirmed/> as well, or leave it out"
+            info = (InfoElement("bad-element", "confirmed"),)
+            raise RpcFailure(RpcError(ErrorTag.MISSING_ELEMENT, words, type=ErrorType.PROTOCOL, info=info))
+    await agent.commits.commit(
+        CommitRequest(
+            session_id=session.session_id,
+            confirmed=confirmed,
+            timeout=int(rpc.required("confirm-timeout")),
+            persist=_text(rpc, "persist"),
+            persist_id=_text(rpc, "persist-id"),
+        ),
+        authorise=agent.authorise(session),
+    )
+    return OK
+
+
+async def cancel_commit(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Reply:
+    """RFC 6241 section 8.4.4.1."""
+    await agent.commits.cancel(session.session_id, _text(rpc, "persist-id"))
+    return OK
+
+
+def _text(rpc: RpcInput, name: str) -> str | None:
+    """A string that may be empty; None when it was not given."""
+    return (rpc.leaf(name) or "") if name in rpc else None

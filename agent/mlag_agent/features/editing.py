@@ -1,0 +1,96 @@
+"""What changes a datastore: edit-config, copy-config, delete-config, discard-changes; and validate (RFC 6241)."""
+
+from __future__ import annotations
+
+from mlag_agent.data.decode import Operation
+from mlag_agent.data.edit import Editor
+from mlag_agent.data.tree import Container, empty
+from mlag_agent.datastore.stores import Datastore
+from mlag_agent.errors import ErrorTag, ErrorType, RpcError, RpcFailure
+from mlag_agent.features.base import OK, Agent, Reply, RpcInput, SessionInfo, missing_parameter
+from mlag_agent.features.parameters import datastore, source_tree
+from mlag_agent.features.writing import write
+
+__all__ = ["copy_config", "delete_config", "discard_changes", "edit_config", "validate"]
+
+
+async def edit_config(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Reply:
+    """RFC 6241 section 7.2.
+
+    An absent test-option leaves the constraints of the candidate to commit and validate: clients build a
+    configuration in steps.  Running is always checked.  stop-on-error is treated as rollback-on-error (INTEROP 8).
+    """
+    target = datastore(rpc, "target")
+    agent.stores.check_writable(target, session.session_id)
+    default = Operation(rpc.required("default-operation"))
+    test = rpc.leaf("test-option") if "test-option" in rpc else None
+    keep_going = rpc.leaf("error-option") == "continue-on-error"
+    config = rpc.element("config")
+    if config is None:
+        raise RpcFailure(missing_parameter("config"))
+    problems: list[RpcError] = []
+    nodes = agent.reader.read(
+        config,
+        strict=agent.strict,
+        on_leniency=session.on_leniency,
+        problems=problems if keep_going else None,
+    )
+
+    def edited() -> Container:
+        editor = Editor()
+        after = editor.apply(agent.stores.get(target, session.session_id), nodes, default)
+        problems.extend(editor.errors)
+        if problems and not keep_going:
+            raise RpcFailure(*problems)
+        return after
+
+    try:
+        if test == "test-only":
+            agent.transactor.validate(edited())
+        else:
+            await write(agent, session, target, edited, validate=test == "test-then-set")
+    except RpcFailure as failure:
+        # With continue-on-error the wrong values left out before count as well.
+        raise RpcFailure(*dict.fromkeys((*problems, *failure.errors))) from failure
+    if problems:
+        raise RpcFailure(*problems)
+    return OK
+
+
+async def copy_config(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Reply:
+    """RFC 6241 section 7.3.  The candidate is only checked for types, as by edit-config; the others entirely."""
+    target = datastore(rpc, "target")
+    agent.stores.check_writable(target, session.session_id)
+    source = rpc.container("source")
+    if source is not None and target in source.names():
+        words = f"source and target are both {target}"
+        raise RpcFailure(RpcError(ErrorTag.INVALID_VALUE, words, type=ErrorType.PROTOCOL))
+    if source is not None and source.element("config") is not None:
+        root = source_tree(agent, session, rpc)
+        await write(agent, session, target, lambda: root)
+    else:
+        await write(agent, session, target, lambda: source_tree(agent, session, rpc))
+    return OK
+
+
+async def delete_config(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Reply:
+    """RFC 6241 section 7.4; of the datastores, the module allows startup alone."""
+    target = datastore(rpc, "target")
+    agent.stores.check_writable(target, session.session_id)
+    nothing = empty(agent.library.tree.data)
+    agent.check_edit(session, agent.stores.get(target, session.session_id), nothing)
+    agent.store_startup(nothing)
+    return OK
+
+
+async def discard_changes(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Reply:
+    """RFC 6241 section 8.3.4.2."""
+    agent.stores.check_writable(Datastore.CANDIDATE, session.session_id)
+    agent.stores.discard(session.session_id)
+    return OK
+
+
+async def validate(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Reply:
+    """RFC 6241 section 8.6.4.1."""
+    agent.transactor.validate(source_tree(agent, session, rpc))
+    return OK

@@ -1,0 +1,100 @@
+"""Event streams (RFC 5277 section 3.2, RFC 8639 section 2.1): what is published reaches who has subscribed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Final
+
+from mlag_agent.notify.notification import Notification
+
+__all__ = ["NETCONF_STREAM", "Notifier", "Receive", "Stream", "UnknownStream"]
+
+_LOG = logging.getLogger(__name__)
+
+NETCONF_STREAM: Final = "NETCONF"
+"""The default stream, which has every event (RFC 5277 section 3.2.3)."""
+
+Receive = Callable[[Notification], None]
+"""Takes one event at once: it filters and queues, and does not wait for anybody."""
+
+
+class UnknownStream(LookupError):  # noqa: N818  # named like the rest of the tree in errors.py
+    """There is no stream of that name; the message lists those that there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """A named stream.  ``replay``: whether past events can be asked for."""
+
+    name: str
+    description: str
+    replay: bool
+
+
+class Notifier:
+    """The agent's event streams.
+
+    ``clock`` gives aware UTC.
+    """
+
+    def __init__(self, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self.now = clock
+        self._streams: dict[str, Stream] = {}
+        self._receivers: dict[str, list[Receive]] = {}
+        self.add_stream(NETCONF_STREAM, "All events of this server.")
+
+    @property
+    def streams(self) -> Mapping[str, Stream]:
+        """Streams by name, the default one first."""
+        return MappingProxyType(self._streams)
+
+    def add_stream(self, name: str, description: str) -> None:
+        """A stream more; its events are those of the default stream that are published to it.
+
+        Raises ValueError for a name that is taken.
+        """
+        if name in self._streams:
+            raise ValueError(f"there is a stream {name} already")
+        self._streams[name] = Stream(name, description, replay=False)
+        self._receivers[name] = []
+
+    def stream(self, name: str) -> Stream:
+        """The stream of that name; raises UnknownStream."""
+        found = self._streams.get(name)
+        if found is None:
+            raise UnknownStream(f"there is no stream {name}; this server has: {', '.join(self._streams)}")
+        return found
+
+    def wanted(self, name: str = NETCONF_STREAM) -> bool:
+        """Whether anybody would hear of an event now: else it need not be made."""
+        return bool(self._receivers[name] or self._receivers[NETCONF_STREAM])
+
+    def publish(self, stream: str, notification: Notification) -> None:
+        """Give an event to those who have subscribed to the stream or to the default one, in the order of arrival.
+
+        Never waits.  A subscriber that fails is logged and keeps nothing from the others.  Raises UnknownStream.
+        """
+        self.stream(stream)
+        names = (stream,) if stream == NETCONF_STREAM else (stream, NETCONF_STREAM)
+        for name in names:
+            for receive in tuple(self._receivers[name]):
+                try:
+                    receive(notification)
+                except Exception:  # noqa: BLE001  # what happened has happened: neither a commit nor another subscriber fails for this one
+                    _LOG.exception("a subscriber to stream %s failed on %r", name, notification)
+
+    def subscribe(self, stream: str, receive: Receive) -> Callable[[], None]:
+        """Have ``receive`` called with each event from now on; returns what ends that.  Raises UnknownStream."""
+        name = self.stream(stream).name
+        receivers = self._receivers[name]
+        receivers.append(receive)
+
+        def end() -> None:
+            if receive in receivers:
+                receivers.remove(receive)
+
+        return end
