@@ -151,9 +151,10 @@ def hash_password_command(password: str) -> None:
 
 @cli.command()
 def models() -> None:
-    """List the device models."""
+    """List the device models, with the features of dfs-m-lag that each has."""
     for model in MODELS.values():
-        click.echo(f"{model.name:24} {'IPv4 and IPv6' if model.ipv6 else 'IPv4 only'}")
+        more = " ".join(feature for feature in model.features if feature != "ipv6")
+        click.echo(f"{model.name:24} {'IPv4 and IPv6' if model.ipv6 else 'IPv4 only':14} {more}".rstrip())
 
 
 def _with_options(settings: Settings, given: dict[str, object]) -> Settings:
