@@ -102,16 +102,18 @@ class RuleSet:
 
 
 def read_rules(
-    nacm: Container | None, tree: SchemaTree, ready_made: Sequence[RuleList] = (), *, lenient: bool = False
+    nacm: Container | None, tree: SchemaTree, ready_made: Container | None = None, *, lenient: bool = False
 ) -> RuleSet:
-    """The rules of the container ``/nacm`` (None: it is not configured), followed by the ready-made ones.
+    """The rules of the container ``/nacm`` (None: it is not configured), then the rule-lists of the ready-made one.
 
     A configured rule-list takes the place of a ready-made one of the same name.  Raises BadPathError for a path that
     cannot be used; ``lenient``: such a rule matches nothing.
     """
-    configured = () if nacm is None else tuple(_rule_list(entry, tree, lenient) for entry in nacm.entries("rule-list"))
-    names = {rules.name for rules in configured}
-    lists = configured + tuple(rules for rules in ready_made if rules.name not in names)
+    configured = {} if nacm is None else {entry.keys: entry for entry in nacm.entries("rule-list")}
+    others = {} if ready_made is None else {entry.keys: entry for entry in ready_made.entries("rule-list")}
+    lists = tuple(_rule_list(entry, tree, lenient) for entry in configured.values()) + tuple(
+        _rule_list(entry, tree, True) for keys, entry in others.items() if keys not in configured
+    )
     if nacm is None:
         return RuleSet(rule_lists=lists)
     return RuleSet(
