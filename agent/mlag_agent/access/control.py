@@ -157,8 +157,7 @@ class AccessControl:
             return
         refusals = list(islice(denied(rights, before, after), MAX_REFUSALS))
         if refusals:
-            self.denied_data_writes += 1
-            raise RpcFailure(*dict.fromkeys(self._refusal(rights, refusal) for refusal in refusals))
+            self._refuse_changes(rights, refusals)
 
     def check_named(self, session: Subject, nodes: Iterable[EditNode]) -> None:
         """Whether the session may name the nodes of a payload at all; raises RpcFailure (access-denied).
@@ -171,13 +170,17 @@ class AccessControl:
             return
         refusals = list(islice(_unspeakable(rights, nodes, {}), MAX_REFUSALS))
         if refusals:
-            self.denied_data_writes += 1
-            raise RpcFailure(*dict.fromkeys(self._refusal(rights, refusal) for refusal in refusals))
+            self._refuse_changes(rights, refusals)
 
-    def _refusal(self, rights: Rights, refusal: Denied) -> RpcError:
-        words = f"access denied to {refusal.access} {refusal.node.path}: {refusal.decision.why}"
-        path = self._shown_path(rights, refusal.node, refusal.place)
-        return RpcError(ErrorTag.ACCESS_DENIED, words, path=path)
+    def _refuse_changes(self, rights: Rights, refusals: Sequence[Denied]) -> None:
+        self.denied_data_writes += 1
+        errors: dict[tuple[str, str], RpcError] = {}  # by place and reason: of what is hidden one error tells enough
+        for refusal in refusals:
+            path = self._shown_path(rights, refusal.node, refusal.place)
+            words = f"access denied to {refusal.access} {refusal.node.path}: {refusal.decision.why}"
+            error = RpcError(ErrorTag.ACCESS_DENIED, words, path=path)
+            errors.setdefault((path, refusal.decision.why), error)
+        raise RpcFailure(*errors.values())
 
     @staticmethod
     def _shown_path(rights: Rights, node: SchemaNode, place: Place) -> str:
