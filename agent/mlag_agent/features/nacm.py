@@ -1,4 +1,4 @@
-"""ietf-netconf-acm: the rules of running come into force as they are committed; state has counters, ready-made rules."""
+"""ietf-netconf-acm: rules of running come into force when committed; counters and ready-made rules are state."""
 
 from __future__ import annotations
 
