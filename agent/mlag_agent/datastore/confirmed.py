@@ -168,14 +168,14 @@ class ConfirmedCommits:
         step = _Commit(self, request)
         await self._transactor.apply(step.wanted, companion=step, authorise=authorise)
 
-    async def cancel(self, session_id: int, persist_id: str | None) -> None:
+    async def cancel(self, session_id: int, persist_id: str | None, *, authorise: Authorise | None = None) -> None:
         """Go back now (RFC 6241 section 8.4.4.1).
 
-        Raises RpcFailure: operation-failed when nothing is pending, ``authorise``, in-use when another session has
-        locked running.
+        Raises RpcFailure: operation-failed when nothing is pending, in-use when another session has locked running, and
+        what the rules above and ``authorise`` raise.
         """
         step = _RollBack(self, None, f"cancelled by session {session_id}", by=(session_id, persist_id))
-        await self._transactor.apply(step.wanted, restoring=True, companion=step)
+        await self._transactor.apply(step.wanted, restoring=True, companion=step, authorise=authorise)
 
     async def session_ended(self, session_id: int) -> None:
         """Roll back what was bound to the session (RFC 6241 section 8.4.1); when this returns it is done.

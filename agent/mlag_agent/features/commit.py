@@ -35,7 +35,7 @@ async def commit(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Reply:
 
 async def cancel_commit(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Reply:
     """RFC 6241 section 8.4.4.1."""
-    await agent.commits.cancel(session.session_id, _text(rpc, "persist-id"))
+    await agent.commits.cancel(session.session_id, _text(rpc, "persist-id"), authorise=agent.authorise(session))
     return OK
 
 

@@ -43,6 +43,8 @@ class Dispatcher:
         attributes = received.attributes
         try:
             schema = self._operation(received.operation, session)
+            if self._agent.access.active:
+                self._agent.access.check_exec(session, schema)
             handler = self._handlers.get(schema)
             if handler is None:
                 raise RpcFailure(_not_supported(schema))
@@ -50,12 +52,15 @@ class Dispatcher:
             result = await handler(self._agent, session, given)
             return messages.reply(attributes, self._body(schema, result)), ()
         except RpcFailure as failure:
+            errors = self._agent.access.shown(session, failure.errors) if self._agent.access.active else failure.errors
             try:
-                return messages.error_reply(attributes, failure.errors, self._namespaces), failure.errors
+                return messages.error_reply(attributes, errors, self._namespaces), errors
             except ValueError as bug:  # a path of ours with a prefix that no module has
                 return self._bug(session, received, bug)
         except Exception as bug:  # noqa: BLE001  # the session's last line: answered, and logged with its trace
             return self._bug(session, received, bug)
+        finally:
+            self._agent.access.done(session)
 
     def _parameters(self, session: SessionInfo, schema: SchemaNode, operation: etree._Element) -> RpcInput:
         try:
