@@ -150,7 +150,8 @@ class Device:
         )
         self._journal = Journal.open(folder / "state.db")
         agent = self._agent = self._make_agent(library, features, sealer, engine, self._journal)
-        await self._restore(agent)
+        factory = factory_configuration(settings, agent.reader)
+        await Restorer(library, agent.stores, agent.transactor, agent.reader, self._journal, factory).restore()
         dispatcher = Dispatcher(agent)
         limits = settings.limits
         wire_limits = Limits(limits.message_size, limits.hello_size, limits.depth)
@@ -211,37 +212,6 @@ class Device:
 
     def _own_ports(self) -> Mapping[int, str]:
         return {} if self._endpoints is None else self._endpoints.ports()
-
-    async def _restore(self, agent: Agent) -> None:
-        """Running as it was last committed; with a startup datastore, as that says.
-
-        A commit that was to be confirmed and was not is taken back at once, whatever is left of its time: a restart
-        undoes it (RFC 6241 section 8.4.1).
-        """
-        assert self._journal is not None
-        source = Datastore.STARTUP if self.settings.startup else Datastore.RUNNING
-        stored = self._journal.load(source)
-        # With a startup datastore, running is not what comes back: there is nothing to take out of it.
-        pending = None if self.settings.startup else self._journal.pending()
-        if pending is not None:
-            stored = Stored(pending.config, ())
-            _LOG.warning("a confirmed commit, due at %s, was not confirmed: it is rolled back", pending.deadline)
-        if stored is None:
-            return
-        try:
-            root = _replay(agent, stored)
-            if self.settings.startup:
-                agent.stores.startup = root
-            await agent.transactor.apply(root, restoring=True, store=False)
-            if stored.edits or pending is not None:  # so that the next start has one document to read
-                document = encode_children(root, agent.library.tree.namespaces)
-                self._journal.replace(source, document, disarm=pending is not None)
-        except (RpcFailure, etree.XMLSyntaxError) as problem:
-            raise SettingsError(
-                f"the stored configuration cannot be used: {problem}",
-                f"start with the model and modules it was made with, or with another state folder than "
-                f"{self.settings.state}",
-            ) from problem
 
     async def aclose(self) -> None:
         """End sessions, engine and files; nothing runs on after this, even if one of them fails to end."""
@@ -333,22 +303,3 @@ def _capabilities(library: SchemaLibrary, features: Sequence[Feature]) -> tuple[
             uri += f"&deviations={','.join(module.deviations)}"
         found.append(uri)
     return tuple(found)
-
-
-def _replay(agent: Agent, stored: Stored) -> Container:
-    """The configuration that a snapshot and the edits after it give."""
-    root = empty(agent.library.tree.data)
-    for document in (stored.snapshot, *stored.edits):
-        editor = Editor()
-        root = editor.apply(root, agent.reader.read(_parse(document)), Operation.MERGE)
-        if editor.errors:
-            raise RpcFailure(*editor.errors)
-    return root
-
-
-# What this agent has written itself may be larger than any message.
-_STORED = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=True, remove_comments=True)
-
-
-def _parse(document: bytes) -> etree._Element:
-    return etree.fromstring(b"<config>" + document + b"</config>", _STORED)
