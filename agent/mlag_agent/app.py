@@ -39,7 +39,7 @@ from mlag_agent.server.endpoints import Endpoints
 from mlag_agent.server.registry import Registry
 from mlag_agent.server.session import NetconfSession
 from mlag_agent.server.transports.connection import Connection
-from mlag_agent.server.transports.hostkey import load_or_create_host_key
+from mlag_agent.server.transports.hostkey import load_or_create_host_keys
 from mlag_agent.wire.capabilities import BASE_1_0, BASE_1_1
 from mlag_agent.wire.session import Limits, Session
 
@@ -121,7 +121,7 @@ class Device:
         folder = _state_folder(settings)
         model = find_model(settings.device.model)
         self._users = Users(make_users(settings))
-        host_key = load_or_create_host_key(folder / "ssh_host_ed25519_key")
+        host_keys = load_or_create_host_keys(folder, settings.listen.host_keys)
         sealer = Sealer.load_or_create(folder / "sealing.key")
         engine = self._engine = Engine(
             _identity(settings.device.name, model.name),
@@ -132,7 +132,7 @@ class Device:
         )
         await engine.start()
         features = (
-            netconf.feature(startup=settings.startup),
+            *_netconf_features(settings),
             monitoring.FEATURE,
             yang_library.FEATURE,
             interfaces.feature(),
@@ -172,7 +172,7 @@ class Device:
             )
             await session.run()
 
-        self._endpoints = Endpoints(settings, users=self._users, host_keys=[host_key], on_session=on_session)
+        self._endpoints = Endpoints(settings, users=self._users, host_keys=host_keys, on_session=on_session)
         await self._endpoints.start()
 
     def _make_agent(
@@ -180,7 +180,7 @@ class Device:
     ) -> Agent:
         nothing = empty(library.tree.data)
         startup = self.settings.startup
-        stores = Datastores(nothing, nothing if startup else None)
+        stores = Datastores(nothing, nothing if startup else None, candidate=self.settings.candidate)
         settings = self.settings
         assert self._users is not None
         access = nacm.make_access_control(
@@ -277,6 +277,15 @@ def _state_folder(settings: Settings) -> Path:
             f"cannot make the state folder {folder}: {error.strerror}", "give --state FOLDER"
         ) from error
     return folder
+
+
+def _netconf_features(settings: Settings) -> Sequence[Feature]:
+    """NETCONF itself, with the datastores that the settings ask for; raises SettingsError."""
+    modes = netconf.Modes(settings.candidate, settings.writable_running, settings.startup)
+    found = [netconf.feature(modes)]
+    if modes.candidate == "private":
+        found.append(netconf.private_candidate())
+    return found
 
 
 def _extra_modules(settings: Settings, features: Sequence[Feature]) -> Feature:

@@ -33,6 +33,7 @@ from mlag_agent.config import (
 )
 from mlag_agent.errors import AgentError, SchemaError, SettingsError
 from mlag_agent.models import DEFAULT_MODEL, MODELS
+from mlag_agent.server.transports.sockets import reserve_descriptors
 
 __all__ = ["main"]
 
@@ -96,6 +97,12 @@ def cli(verbose: int) -> None:
 )
 @click.option("--module", "modules", multiple=True, help="Serve one more module: NAME or NAME:FEATURE,FEATURE.")
 @click.option("--schema-cache", help="Folder where loaded modules are kept, or off.  [default: the user's cache]")
+@click.option(
+    "--candidate", type=click.Choice(["shared", "private", "none"]), help="The candidate datastore.  [default: shared]"
+)
+@click.option(
+    "--writable-running/--no-writable-running", default=None, help="Whether running can be edited without a candidate."
+)
 @click.option("--startup/--no-startup", default=None, help="Have a startup datastore; running is then not durable.")
 @click.option(
     "--strict/--no-strict", default=None, help="Refuse what RFC 6241 does not allow, e.g. missing namespaces."
@@ -176,8 +183,8 @@ def _with_options(settings: Settings, given: dict[str, object]) -> Settings:
     device = {key: text(key) for key in ("name", "model") if key in options}
     listen = {key: options[key] for key in ("host", "port") if key in options}
     fabric = {key: text(key) for key in ("rendezvous", "pair") if key in options}
-    top: dict[str, object] = {key: options[key] for key in ("strict", "startup") if key in options}
-    top |= {key: text(key) for key in ("state", "schema_cache") if key in options}
+    top: dict[str, object] = {key: options[key] for key in ("strict", "startup", "writable_running") if key in options}
+    top |= {key: text(key) for key in ("state", "schema_cache", "candidate") if key in options}
     if "yang_dirs" in options:
         top["yang_dirs"] = tuple(map(str, given["yang_dirs"]))  # type: ignore[call-overload]
     if "modules" in options:
@@ -218,6 +225,7 @@ async def _serve(all_settings: Sequence[Settings], password: str | None = None) 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    reserve_descriptors(sum(s.limits.max_connections + s.limits.max_unauthenticated for s in all_settings))
     async with AsyncExitStack() as stack:
         devices = [await stack.enter_async_context(Device(settings)) for settings in all_settings]
         for device in devices:

@@ -290,6 +290,9 @@ class Feature:
     ``rpcs`` maps ``module:rpc`` to its handler; at start the agent checks that each rpc of ``modules`` has one
     and that there is no other, unless ``data_only``: then the modules are served for their data, and their rpcs
     answer operation-not-supported.  ``capabilities`` are URIs for ``<hello>``.
+
+    ``refusals``: what the settings of this server take away, as ``/module:rpc`` or ``/module:rpc/parameter``, with what
+    to do instead; it is answered with operation-not-supported.
     """
 
     name: str
@@ -298,4 +301,5 @@ class Feature:
     state: tuple[StateProvider, ...] = ()
     state_sources: tuple[StateSource, ...] = ()
     capabilities: tuple[str, ...] = ()
+    refusals: Mapping[str, str] = field(default_factory=dict)
     data_only: bool = False
