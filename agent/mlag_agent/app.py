@@ -11,22 +11,28 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from lxml import etree
-
 from mlag_agent.access.sealing import Sealer
 from mlag_agent.access.users import Users
 from mlag_agent.config import Settings, cache_folder, make_fabric, make_modules, make_users
-from mlag_agent.data.decode import Operation
-from mlag_agent.data.edit import Editor
-from mlag_agent.data.encode import encode_children
-from mlag_agent.data.tree import Container, empty
+from mlag_agent.data.tree import empty
 from mlag_agent.datastore.confirmed import CallLater, ConfirmedCommits
 from mlag_agent.datastore.payload import PayloadReader
-from mlag_agent.datastore.persist import Journal, Stored
-from mlag_agent.datastore.stores import Datastore, Datastores
+from mlag_agent.datastore.persist import Journal
+from mlag_agent.datastore.restore import Restorer
+from mlag_agent.datastore.stores import Datastores
 from mlag_agent.datastore.transaction import Transactor
-from mlag_agent.errors import RpcFailure, SettingsError
-from mlag_agent.features import agent_state, interfaces, mlag, monitoring, nacm, netconf, simulator, yang_library
+from mlag_agent.errors import SettingsError
+from mlag_agent.features import (
+    agent_state,
+    factory,
+    interfaces,
+    mlag,
+    monitoring,
+    nacm,
+    netconf,
+    simulator,
+    yang_library,
+)
 from mlag_agent.features.base import Agent, Feature
 from mlag_agent.mlag import DeviceIdentity, Engine, EngineTimers, TableCapacity
 from mlag_agent.models import find_model
@@ -135,6 +141,7 @@ class Device:
             *_netconf_features(settings),
             monitoring.FEATURE,
             yang_library.FEATURE,
+            factory.FEATURE,
             interfaces.feature(),
             mlag.feature(engine, model),
             simulator.feature(engine),
@@ -150,8 +157,7 @@ class Device:
         )
         self._journal = Journal.open(folder / "state.db")
         agent = self._agent = self._make_agent(library, features, sealer, engine, self._journal)
-        factory = factory_configuration(settings, agent.reader)
-        await Restorer(library, agent.stores, agent.transactor, agent.reader, self._journal, factory).restore()
+        await Restorer(library, agent.stores, agent.transactor, agent.reader, self._journal, agent.factory).restore()
         dispatcher = Dispatcher(agent)
         limits = settings.limits
         wire_limits = Limits(limits.message_size, limits.hello_size, limits.depth)
@@ -195,12 +201,14 @@ class Device:
         # With a startup datastore running is what was booted and edited since: it does not outlive the process.
         transactor = Transactor(library, stores, subscribers=(rules, subscriber), journal=None if startup else journal)
         transactor.published += (rules.applied, subscriber.applied)
+        reader = PayloadReader(library, mlag.password_transforms(library.tree, sealer))
         return Agent(
             library=library,
             stores=stores,
             transactor=transactor,
             commits=ConfirmedCommits(transactor, stores, library.tree.namespaces, call_later=self._call_later),
-            reader=PayloadReader(library, mlag.password_transforms(library.tree, sealer)),
+            reader=reader,
+            factory=factory.factory_configuration(settings.factory_default, library, reader, transactor),
             journal=journal,
             sessions=self.registry,
             notifier=Notifier(),

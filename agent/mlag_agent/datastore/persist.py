@@ -126,6 +126,8 @@ class Journal:
             connection.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
             connection.execute("BEGIN EXCLUSIVE")
             version = connection.execute("PRAGMA user_version").fetchone()[0]
+            if version < 0:
+                raise sqlite3.DatabaseError(f"version {version}")
             if version < SCHEMA_VERSION:
                 for statements in _TABLES[version:]:
                     for statement in statements:
@@ -213,6 +215,26 @@ class Journal:
             self._rollback()
             raise _cannot_store(self.path, error) from error
         self._weights[datastore] = (len(config), 0)
+
+    def reset(self, datastore: str, config: bytes) -> None:
+        """Hold this and nothing else, not even in free pages (RFC 8808 section 2).  Raises RpcFailure."""
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            for table in ("snapshot", "edit", "pending"):
+                self._connection.execute(f"DELETE FROM {table}")  # noqa: S608  # our own three
+            self._connection.execute(_SNAPSHOT, (datastore, config, crc32(config)))
+            self._connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            self._rollback()
+            raise _cannot_store(self.path, error) from error
+        self._weights = {datastore: (len(config), 0)}
+        self.outrun = False
+        try:
+            self._connection.execute("VACUUM")
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except sqlite3.Error as error:
+            # What it should hold it holds; the free pages are written over in time.
+            _LOG.error("state file %s: what was deleted is still in free pages: %s", self.path, error)
 
     # --- the pending confirmed commit (RFC 6241 section 8.4) ------------------------------------------------
     # Within ``writing`` each of these belongs to its transaction; alone, it is one of its own.

@@ -182,17 +182,21 @@ class Agent:
     sessions: Sessions
     notifier: Notifier
     access: AccessControl
+    factory: Container
     strict: bool
     capabilities: tuple[str, ...] = ()
     features: tuple[Feature, ...] = ()
+    on_factory_reset: list[Callable[[], None]] = field(default_factory=list)
+    """Called when the datastores have been reset, by whom something else is kept (RFC 8808 section 2)."""
 
-    def authorise(self, session: SessionInfo) -> Authorise | None:
-        """What a transaction on running asks before it makes the session's change; None: nothing."""
-        if not self.access.active:
-            return None
+    def authorise(self, session: SessionInfo) -> Authorise:
+        """What a transaction on running asks before it makes the session's change: partial locks, access control."""
 
         def check(change: ChangeSet) -> None:
-            self.access.check_change(session, change.old, change.new)
+            if self.stores.partial_locks:
+                self.stores.partial_locks.check(session.session_id, change.old, change.new)
+            if self.access.active:
+                self.access.check_change(session, change.old, change.new)
 
         return check
 
