@@ -115,7 +115,11 @@ class _TlsConnection:
             await self.stdin.wait_closed()
 
     def abort(self) -> None:
-        self.stdin.transport.abort()
+        self._transport.abort()
+
+    @property
+    def _transport(self) -> asyncio.Transport:
+        return self.stdin.transport  # type: ignore[return-value]
 
 
 @dataclass
@@ -233,6 +237,11 @@ class Client:
     def abort(self) -> None:
         """Leave without a word, as a client that crashes."""
         self.connection.abort()
+
+    def stop_reading(self) -> None:
+        """Take nothing off the socket any more."""
+        assert self.connection._transport is not None
+        self.connection._transport.pause_reading()
 
     # --- operations -----------------------------------------------------------------------------------------
 
