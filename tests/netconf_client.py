@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import socket
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -148,6 +149,28 @@ class Client:
             "127.0.0.1", port, username=username, password=password, client_keys=None, known_hosts=None,
             agent_path=None, config=None, gss_host=None,
         )  # fmt: skip
+        return await cls._over(connection, versions, say_hello=say_hello)
+
+    @classmethod
+    async def called_by_ssh(cls, sock: socket.socket) -> Client:
+        """The client's part on a connection that the agent has made."""
+        connection = await asyncssh.run_client(
+            sock, username=USER, password=PASSWORD, client_keys=None, known_hosts=None, agent_path=None, config=None,
+            gss_host=None,
+        )  # fmt: skip
+        return await cls._over(connection, (BASE_1_0, BASE_1_1), say_hello=True)
+
+    @classmethod
+    async def called_by_tls(cls, sock: socket.socket, context: ssl.SSLContext) -> Client:
+        """The same by TLS."""
+        streams = await asyncio.open_connection(sock=sock, ssl=context, server_hostname="127.0.0.1")
+        connection = _TlsConnection(*streams)
+        return await cls(connection, connection)._begin((BASE_1_0, BASE_1_1), say_hello=True)  # type: ignore[arg-type]
+
+    @classmethod
+    async def _over(
+        cls, connection: asyncssh.SSHClientConnection, versions: Sequence[str], *, say_hello: bool
+    ) -> Client:
         process = await connection.create_process(subsystem="netconf", encoding=None)
         return await cls(process, connection)._begin(versions, say_hello=say_hello)
 
@@ -161,12 +184,9 @@ class Client:
         say_hello: bool = True,
     ) -> Client:
         """The same over TLS; ``context`` has the client's certificate."""
-        connection = _TlsConnection(*await asyncio.open_connection("127.0.0.1", port, ssl=context))
-        try:
-            return await cls(connection, connection)._begin(versions, say_hello=say_hello)  # type: ignore[arg-type]
-        except BaseException:
-            connection.abort()
-            raise
+        return await cls._over_tls(
+            await asyncio.open_connection("127.0.0.1", port, ssl=context), versions, say_hello=say_hello
+        )
 
     async def _begin(self, versions: Sequence[str], *, say_hello: bool) -> Client:
         client = self

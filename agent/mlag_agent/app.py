@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import logging
 from collections.abc import Mapping, Sequence
@@ -38,6 +39,7 @@ from mlag_agent.server.dispatcher import Dispatcher
 from mlag_agent.server.endpoints import Endpoints
 from mlag_agent.server.registry import Registry
 from mlag_agent.server.session import NetconfSession
+from mlag_agent.server.transports.call_home import Sleep
 from mlag_agent.server.transports.connection import Connection
 from mlag_agent.server.transports.hostkey import load_or_create_host_keys
 from mlag_agent.wire.capabilities import BASE_1_0, BASE_1_1
@@ -58,7 +60,8 @@ class Device:
     """One simulated switch with its agent.  ``async with`` starts and ends it.
 
     ``timers`` are the engine's, ``features`` behaviour for more modules than the
-    agent's own, ``call_later`` measures the time-out of confirmed commits instead of the event loop.  Raises
+    agent's own, ``call_later`` measures the time-out of confirmed commits instead of the event loop, ``sleep`` the
+    pauses of call home.  Raises
     SettingsError or SchemaError when it cannot start; then nothing is left behind.
     """
 
@@ -69,8 +72,10 @@ class Device:
         timers: EngineTimers | None = None,
         features: Sequence[Feature] = (),
         call_later: CallLater | None = None,
+        sleep: Sleep = asyncio.sleep,
     ) -> None:
         self.settings = settings
+        self._sleep = sleep
         self._timers = timers
         self._features = tuple(features)
         self._call_later = call_later
@@ -172,7 +177,9 @@ class Device:
             )
             await session.run()
 
-        self._endpoints = Endpoints(settings, users=self._users, host_keys=host_keys, on_session=on_session)
+        self._endpoints = Endpoints(
+            settings, users=self._users, host_keys=host_keys, on_session=on_session, sleep=self._sleep
+        )
         await self._endpoints.start()
 
     def _make_agent(
