@@ -21,6 +21,7 @@ from mlag_agent.datastore.subscriber import ChangeSet
 from mlag_agent.datastore.transaction import Authorise, Transactor
 from mlag_agent.errors import ErrorTag, ErrorType, InfoElement, RpcError, RpcFailure
 from mlag_agent.notify.notifier import Notifier
+from mlag_agent.notify.outbox import Outbox
 from mlag_agent.schema.library import SchemaLibrary
 from mlag_agent.schema.model import ModuleRequest
 from mlag_agent.schema.nodes import SchemaNode
@@ -141,9 +142,18 @@ class SessionInfo(Protocol):
 
     session_id: int
     username: str
+    source_host: str
+    outbox: Outbox
+    """Notifications for this session."""
 
     def close_after_reply(self) -> None:
         """End the session once the reply is sent."""
+
+    def after_reply(self, callback: Callable[[], None]) -> None:
+        """Call this once the reply is on its way: notifications that are queued then come after it."""
+
+    def at_end(self, callback: Callable[[], None]) -> None:
+        """Call this when the session has ended, however it does."""
 
     @property
     def on_leniency(self) -> OnLeniency:

@@ -59,6 +59,7 @@ class SshChannel(asyncssh.SSHServerSession[bytes]):
         self._timer: asyncio.TimerHandle | None = None  # until the hello; after our close until the client's
         self._started = False
         self._close_reason: str | None = None
+        self._timed_out = False
         self._pieces: deque[bytes] = deque()
         self._buffered = 0
         self._reading_paused = False
@@ -97,6 +98,11 @@ class SshChannel(asyncssh.SSHServerSession[bytes]):
     def close_reason(self) -> str | None:
         """Why this side ended the channel out of turn, if it did."""
         return self._close_reason
+
+    @property
+    def timed_out(self) -> bool:
+        """See :attr:`Connection.timed_out`."""
+        return self._timed_out
 
     async def read(self, size: int = READ_SIZE) -> bytes:
         """See :meth:`Connection.read`; one reader at a time."""
@@ -271,4 +277,5 @@ class SshChannel(asyncssh.SSHServerSession[bytes]):
         if self._closed:
             self.abort(f"the client has not closed within {LINGER_TIMEOUT:g} s")
         else:
+            self._timed_out = True
             self.abort(f"no hello within {self._hello_timeout:g} s")
