@@ -310,3 +310,62 @@ def test_tags_of_rfc_7950_section_15(tmp_path: Path) -> None:
     assert unique.tag is ErrorTag.OPERATION_FAILED
     assert {i.name for i in unique.info} == {"non-unique"}
     assert {i.text.rpartition("/")[2] for i in unique.info} == {"v", "w"}
+
+
+# --- what XPath and defaults need ---------------------------------------------------------------------------
+
+
+def test_conditions_keep_their_context_and_prefixes(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        "a",
+        """
+        grouping g { leaf in-group { when "../a:kind = 'x'"; type string; } }
+        container c {
+          leaf kind { type string; }
+          leaf own { when "../kind"; type string; }
+          uses g { when "kind"; }
+          choice way {
+            default two;
+            case one { leaf p { type empty; } }
+            case two { when "kind = 'y'"; leaf q { type empty; } }
+          }
+        }
+        augment "/c" { when "kind"; leaf more { type string; } }
+        """,
+    )
+    tree = load(tmp_path, "a").tree
+
+    def whens(name: str) -> list[tuple[str, bool]]:
+        return [(when.expression.text, when.own) for when in tree.find(f"/a:c/{name}").whens]
+
+    assert whens("kind") == []
+    assert whens("own") == [("../kind", True)]
+    assert sorted(whens("in-group")) == [("../a:kind = 'x'", True), ("kind", False)]
+    assert whens("q") == [("kind = 'y'", False)]
+    assert whens("more") == [("kind", False)]
+    when = tree.find("/a:c/own").whens[0].expression
+    assert (when.namespace, when.prefixes["a"]) == ("urn:a", "urn:a")
+    assert tree.find("/a:c/q").cases[0].choice.default == "two"
+
+
+def test_references_enumerations_and_identities_are_known(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        "a",
+        """
+        identity base; identity one { base base; } identity two { base one; }
+        container c {
+          leaf r { type leafref { path "../e"; } }
+          leaf e { type enumeration { enum low; enum high { value 9; } } }
+        }
+        """,
+    )
+    tree = load(tmp_path, "a").tree
+    kind = tree.find("/a:c/r").type
+    assert kind is not None
+    assert kind.path is not None
+    assert kind.path.text == "../e"
+    assert kind.enums == (("low", 0), ("high", 9))
+    assert tree.derived["a:base"] == {"a:one", "a:two"}
+    assert tree.derived["a:two"] == frozenset()

@@ -60,9 +60,9 @@ def _state(agent: Agent) -> Mapping[str, Any]:
     return {
         "capabilities": {"capability": agent.capabilities},
         "datastores": {"datastore": datastores},
-        "schemas": {"schema": list(_schemas(agent))},
-        "sessions": {"session": list(agent.sessions.describe())},
-        "statistics": agent.sessions.statistics(),
+        "schemas": {"schema": lambda: list(_schemas(agent))},
+        "sessions": {"session": agent.sessions.describe},
+        "statistics": agent.sessions.statistics,
     }
 
 

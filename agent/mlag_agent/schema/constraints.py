@@ -11,7 +11,7 @@ from typing import Any
 from mlag_agent.schema.nodes import Kind, SchemaNode
 from mlag_agent.schema.scope import Constraint, Constraints
 
-__all__ = ["ConstraintCollector"]
+__all__ = ["ConstraintCollector", "conditions"]
 
 Parse = Callable[[str], Any]
 
@@ -35,7 +35,7 @@ class ConstraintCollector:
             return
         for must in stmt.search("must"):
             self._expression(must.arg, node)
-        for condition, context in _conditions(stmt, node, holders):
+        for condition, context in conditions(stmt, node, holders):
             self._conditional.add(node)
             self._expression(condition.arg, context)
         if node.kind is Kind.LIST and any(stmt.search(word) for word in ("unique", "min-elements", "max-elements")):
@@ -65,7 +65,7 @@ class ConstraintCollector:
         self._expressions.append(Constraint(context, None if text is None else self._parse(text)))
 
 
-def _conditions(stmt: Any, node: SchemaNode, holders: Sequence[Any]) -> Iterator[tuple[Any, SchemaNode]]:
+def conditions(stmt: Any, node: SchemaNode, holders: Sequence[Any]) -> Iterator[tuple[Any, SchemaNode]]:
     """Each when with its context node (RFC 7950 section 7.21.5): the node itself for its own, else the one above."""
     assert node.parent is not None
     for holder in (stmt, *holders):

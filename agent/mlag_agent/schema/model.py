@@ -9,15 +9,26 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pyang import context, error, repository, xpath_lexer, xpath_parser
 
 from mlag_agent.errors import SchemaError
-from mlag_agent.schema.constraints import ConstraintCollector
-from mlag_agent.schema.nodes import Case, Choice, Kind, LeafType, Lexical, Module, SchemaNode, SchemaTree
+from mlag_agent.schema.constraints import ConstraintCollector, conditions
+from mlag_agent.schema.nodes import (
+    Case,
+    Choice,
+    Expression,
+    Kind,
+    LeafType,
+    Lexical,
+    Module,
+    SchemaNode,
+    SchemaTree,
+    When,
+)
 from mlag_agent.schema.operations import operations_variants
 from mlag_agent.schema.scope import Scopes, classify
 
@@ -165,6 +176,8 @@ class _Builder:
         self._modules = modules
         self._identities = _derived_identities(ctx)
         self._collector = ConstraintCollector(_expression)
+        self._namespaces = {module.name: module.namespace for module in modules.values()}
+        self._prefixes: dict[Any, Mapping[str, str]] = {}
 
     def build(self) -> LoadedSchema:
         blank = Module("", "", "", "", "1.1", implemented=False, path="")
@@ -185,7 +198,7 @@ class _Builder:
                     node.position = len(root.children)
                     root.children[key] = node
                 node.parent = root
-        tree = SchemaTree(root, rpcs, notifications, self._modules)
+        tree = SchemaTree(root, rpcs, notifications, self._modules, _named(self._identities))
         for top in (root, *rpcs.values(), *notifications.values()):
             for node in top.everything():
                 node.complete()
@@ -199,7 +212,12 @@ class _Builder:
                 continue
             if child.keyword == "choice":
                 mandatory = child.search_one("mandatory")
-                choice = Choice(child.arg, mandatory is not None and mandatory.arg == "true")
+                default = child.search_one("default")
+                choice = Choice(
+                    child.arg,
+                    mandatory is not None and mandatory.arg == "true",
+                    default.arg.rpartition(":")[2] if default is not None else None,
+                )
                 for case in child.i_children:
                     if not getattr(case, "i_not_implemented", False):
                         self._case(case, parent, (*cases, Case(choice, case.arg)), (*holders, child))
@@ -234,15 +252,34 @@ class _Builder:
         )
         if kind in (Kind.LEAF, Kind.LEAF_LIST):
             node.type = _leaf_type(stmt.search_one("type"), self._identities)
+            path = _leafref_path(stmt.search_one("type"))
+            if path is not None:
+                node.type = replace(node.type, path=self._expression(path, node))
             node.defaults = tuple(s.arg for s in stmt.search("default")) or _typedef_default(stmt)
             if node.mandatory:
                 node.defaults = ()
+        node.whens = tuple(
+            When(self._expression(condition, node), context is node)
+            for condition, context in conditions(stmt, node, holders)
+        )
         within_data = parent.kind is not Kind.ROOT and kind in (Kind.ACTION, Kind.NOTIFICATION)
         (parent.operations if within_data else parent.children)[(module.namespace, node.name)] = node
         self._children(stmt, node, ())
         if kind is Kind.LIST:
             self._keys(stmt, node)
         self._collector.add(stmt, node, holders)
+
+    def _expression(self, stmt: Any, node: SchemaNode) -> Expression:
+        """A statement's XPath: prefixes are those of its file, names without one are of the node's module."""
+        file = stmt.i_orig_module
+        prefixes = self._prefixes.get(file)
+        if prefixes is None:
+            prefixes = self._prefixes[file] = {
+                prefix: self._namespaces[name]
+                for prefix, (name, _) in file.i_prefixes.items()
+                if name in self._namespaces
+            }
+        return Expression(stmt.arg, node.namespace, prefixes)
 
     @staticmethod
     def _keys(stmt: Any, node: SchemaNode) -> None:
@@ -318,8 +355,28 @@ def _leaf_type(type_stmt: Any, identities: Mapping[Any, frozenset[str]]) -> Leaf
         # An identity derived from each base (RFC 7950 section 9.10.2).
         bases = [identities.get(b.i_identity, frozenset()) for b in chain[-1].search("base")]
         allowed = frozenset.intersection(*bases)
+    enums: tuple[tuple[str, int], ...] = ()
+    if base == "enumeration":
+        enums = tuple((member.arg, int(member.i_value)) for member in _members(chain, "enum"))
     prefixed = base in ("identityref", "instance-identifier")
-    return LeafType(base, _allows(chain, base, common), _lexical(base, common), prefixed=prefixed, identities=allowed)
+    return LeafType(
+        base,
+        _allows(chain, base, common),
+        _lexical(base, common),
+        prefixed=prefixed,
+        identities=allowed,
+        enums=enums,
+    )
+
+
+def _leafref_path(type_stmt: Any) -> Any | None:
+    """The path statement of a leafref."""
+    last = _chain(type_stmt)[-1]
+    return last.search_one("path") if last.arg == "leafref" else None
+
+
+def _named(identities: Mapping[Any, frozenset[str]]) -> dict[str, frozenset[str]]:
+    return {f"{stmt.i_module.i_modulename}:{stmt.arg}": derived for stmt, derived in identities.items()}
 
 
 def _derived_identities(ctx: Any) -> dict[Any, frozenset[str]]:

@@ -7,11 +7,11 @@ stands in.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
-__all__ = ["Case", "Choice", "Kind", "LeafType", "Lexical", "Module", "SchemaNode", "SchemaTree"]
+__all__ = ["Case", "Choice", "Expression", "Kind", "LeafType", "Lexical", "Module", "SchemaNode", "SchemaTree", "When"]
 
 
 class Kind(Enum):
@@ -64,6 +64,31 @@ class Module:
     submodules: tuple[tuple[str, str, str], ...] = ()  # name, revision, file
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Expression:
+    """An XPath expression of a module (RFC 7950 section 6.4.1).
+
+    ``namespace`` is that of names without a prefix, ``prefixes`` maps the prefixes of the module that it is written in
+    to namespaces.
+    """
+
+    text: str
+    namespace: str
+    prefixes: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class When:
+    """A condition for a node to exist (RFC 7950 section 7.21.5).
+
+    ``own``: the context node is the node itself, or a dummy in its place; else it is the data node above it, since the
+    statement stands in an augment, a uses, a choice or a case.
+    """
+
+    expression: Expression
+    own: bool
+
+
 @dataclass(frozen=True, slots=True)
 class LeafType:
     """What the data layer needs to know of a type: its base, what it allows in words, its canonical form."""
@@ -74,6 +99,8 @@ class LeafType:
     members: tuple[LeafType, ...] = ()  # of a union
     prefixed: bool = False  # values carry module names: identityref, instance-identifier, a union with one of them
     identities: frozenset[str] = frozenset()  # of an identityref: every "module:name" that it allows
+    enums: tuple[tuple[str, int], ...] = ()  # of an enumeration: names and values
+    path: Expression | None = field(default=None, compare=False)  # of a leafref, all else is that of its target
 
     @property
     def white_space_matters(self) -> bool:
@@ -89,6 +116,7 @@ class Choice:
 
     name: str
     mandatory: bool
+    default: str | None = None  # the case whose defaults are in use while none has data (RFC 7950 section 7.9.3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +150,7 @@ class SchemaNode:
     defaults: tuple[str, ...] = ()
     type: LeafType | None = None
     cases: tuple[Case, ...] = ()  # outermost choice first
+    whens: tuple[When, ...] = ()
     position: int = 0
     children: dict[tuple[str, str], SchemaNode] = field(default_factory=dict)
     tags: dict[str, SchemaNode] = field(default_factory=dict)  # the children by "{namespace}name", as lxml has it
@@ -200,6 +229,8 @@ class SchemaTree:
     rpcs: dict[tuple[str, str], SchemaNode]
     notifications: dict[tuple[str, str], SchemaNode]
     modules: dict[str, Module]
+    derived: dict[str, frozenset[str]] = field(default_factory=dict)
+    """"module:name" of each identity to those that are derived from it, at any distance."""
     namespaces: dict[str, str] = field(init=False)
     """Module name to XML namespace, of every module."""
     _by_namespace: dict[str, Module] = field(init=False)
