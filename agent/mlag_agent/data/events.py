@@ -1,14 +1,8 @@
-"""Events as frozen trees, so that the filters of data work on them (RFC 5277 section 3.6, RFC 8639 section 2.2).
-
-The root that an event stands below has the notifications of all modules as children, and the data nodes that hold
-notifications (RFC 7950 section 7.16.1) with those.  Data nodes on the way are copies: the data tree has no
-notifications in it.
-"""
+"""Events as frozen trees, so that the filters of data work on them (RFC 5277 section 3.6, RFC 8639 section 2.2)."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
 from lxml import etree
 
@@ -16,47 +10,15 @@ from mlag_agent.data.anydata import stored_form
 from mlag_agent.data.tree import AnyData, Container, LeafList, ListNode, Node
 from mlag_agent.schema.nodes import Kind, SchemaNode, SchemaTree
 
-__all__ = ["event_tree", "read_event"]
+__all__ = ["read_event"]
 
 _PREFIX = re.compile(r"([A-Za-z_][\w.-]*):(?=[A-Za-z_*])")
 
 
-def event_tree(tree: SchemaTree) -> SchemaTree:
-    """A schema tree whose ``data`` is the root above all events."""
-    root = SchemaNode("", tree.data.module, Kind.ROOT, None)
-    root.children.update(tree.notifications)
-    for key, node in tree.data.children.items():
-        holder = _holder(node, root)
-        if holder is not None:
-            root.children[key] = holder
-    root.tags = _tags(root)
-    return SchemaTree(root, tree.rpcs, tree.notifications, tree.modules)
-
-
-def _holder(node: SchemaNode, parent: SchemaNode) -> SchemaNode | None:
-    """A copy of a data node with the notifications at and below it; None when there are none."""
-    copy = replace(node, parent=parent, children=dict(node.children))
-    holds = False
-    for key, child in node.children.items():
-        if child.kind in (Kind.CONTAINER, Kind.LIST) and (holder := _holder(child, copy)) is not None:
-            copy.children[key] = holder
-            holds = True
-    for key, operation in node.operations.items():
-        if operation.kind is Kind.NOTIFICATION:
-            copy.children[key] = operation
-            holds = True
-    copy.tags = _tags(copy)
-    return copy if holds else None
-
-
-def _tags(node: SchemaNode) -> dict[str, SchemaNode]:
-    return {f"{{{namespace}}}{name}": child for (namespace, name), child in node.children.items()}
-
-
 def read_event(element: etree._Element, events: SchemaTree) -> Container:
-    """The root above an event, from its content; values are taken as they stand, which is in canonical form.
+    """The root of ``schema.events.event_tree`` above an event, from its content.
 
-    What the schema does not know is left out.
+    Values are taken as they stand, which is in canonical form; what the schema does not know is left out.
     """
     return Container.ordered(events.data, _children((element,), events.data, events))
 

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Protocol
 
 from mlag_agent.features.base import Agent, SessionInfo
-from mlag_agent.notify.log import CallLater, Timer
+from mlag_agent.notify.clock import Timer
 from mlag_agent.notify.notification import Notification
 from mlag_agent.notify.notifier import NETCONF_STREAM
 
@@ -51,7 +51,6 @@ class StreamDelivery:
         accepts: Accepts | None,
         start: datetime | None = None,
         stop: datetime | None = None,
-        call_later: CallLater,
     ) -> None:
         self._agent = agent
         self._session = session
@@ -59,9 +58,9 @@ class StreamDelivery:
         self._stream = stream
         self._start = start
         self._stop = stop
-        self._call_later = call_later
         self._cursor = 0
         self._replay_end: int | None = None
+        self._live = False
         self._end_live: Callable[[], None] | None = None
         self._step: asyncio.Handle | None = None
         self._stop_timer: Timer | None = None
@@ -104,14 +103,14 @@ class StreamDelivery:
         if stop is not None:
             left = (stop - self._agent.notifier.now()).total_seconds()
             if left > 0:
-                self._stop_timer = self._call_later(left, self._stop_time)
+                self._stop_timer = self._agent.notifier.clock.call_later(left, self._stop_time)
             else:
                 self._stop_passed = True
 
     def _stop_time(self) -> None:
         self._stop_timer = None
         self._stop_passed = True
-        if self._end_live is not None:
+        if self._live:
             self._finish()
 
     def _finish(self) -> None:
@@ -121,12 +120,15 @@ class StreamDelivery:
     # --- as they happen ---------------------------------------------------------------------------------
 
     def _go_live(self) -> None:
+        self._leave_live()
+        self._live = True
         if self._stop_passed:
             self._finish()
         else:
             self._end_live = self._agent.notifier.subscribe(self._stream, self._receive)
 
     def _leave_live(self) -> None:
+        self._live = False
         if self._end_live is not None:
             self._end_live()
             self._end_live = None
@@ -135,16 +137,16 @@ class StreamDelivery:
         if self._stop is not None and notification.time > self._stop:
             return
         if self._wanted(notification) and not self._put(notification):
-            self._leave_live()
             self._cursor = number - 1
+            self._leave_live()
+            if self._agent.notifier.log is None:
+                self._end_live = self._agent.notifier.subscribe(self._stream, _miss)  # so that events are counted
             self._session.outbox.when_room(self._catch_up)
 
     def _wanted(self, notification: Notification) -> bool:
         """Access control (RFC 8341 section 3.4.6) and the filter."""
         access = self._agent.access
-        allowed = not access.active or access.may_notify(
-            self._session, notification.schema, self._agent.stores.running
-        )
+        allowed = not access.active or access.may_notify(self._session, notification.schema, self._agent.stores.running)
         if allowed and (self.accepts is None or self.accepts(notification)):
             return True
         self.excluded += 1
@@ -168,10 +170,10 @@ class StreamDelivery:
         for item in batch:
             if self._replay_end is not None and item.number > self._replay_end:
                 self._replay_over()
-            if self._in_range(item.stream, item.notification) and self._wanted(item.notification):
-                if not self._put(item.notification):
-                    self._session.outbox.when_room(self._catch_up)
-                    return
+            notification = item.notification
+            if self._in_range(item.stream, notification) and self._wanted(notification) and not self._put(notification):
+                self._session.outbox.when_room(self._catch_up)
+                return
             self._cursor = item.number
         if batch:
             self._step = asyncio.get_running_loop().call_soon(self._catch_up)
@@ -200,3 +202,7 @@ class StreamDelivery:
             and (self._start is None or notification.time >= self._start)
             and (self._stop is None or notification.time <= self._stop)
         )
+
+
+def _miss(notification: Notification, number: int) -> None:
+    """An event that there is no room for."""

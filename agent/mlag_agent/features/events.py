@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-
 from mlag_agent.data.build import build
 from mlag_agent.data.encode import encode
 from mlag_agent.features.base import Agent

@@ -37,7 +37,7 @@ async def write(
             stores.check_writable(target, number)
             return wanted()
 
-        await agent.transactor.apply(protected, authorise=agent.authorise(session))
+        await agent.transactor.apply(protected, authorise=agent.authorise(session), by=session)
         return
     before = stores.get(target, number)
     after = wanted()
@@ -47,4 +47,4 @@ async def write(
     if target is Datastore.CANDIDATE:
         stores.edit_candidate(number, after)
     else:
-        agent.store_startup(after)
+        agent.store_startup(after, by=session)

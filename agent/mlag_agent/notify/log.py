@@ -17,12 +17,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import chain
 from pathlib import Path
-from typing import Protocol
 
+from mlag_agent.notify.clock import Clock, Timer
 from mlag_agent.notify.notification import Notification
 from mlag_agent.schema.nodes import SchemaNode
 
-__all__ = ["CallLater", "Logged", "ReplayLog", "Timer"]
+__all__ = ["Logged", "ReplayLog"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -44,16 +44,6 @@ _TABLES = (
     "CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT",
 )
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-class Timer(Protocol):
-    """What ``call_later`` gives."""
-
-    def cancel(self) -> None:
-        """It does not fire any more."""
-
-
-CallLater = Callable[[float, Callable[[], None]], Timer]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,21 +68,20 @@ class ReplayLog:
         *,
         length: int,
         size: int,
-        now: datetime,
         find: Callable[[str], SchemaNode | None],
-        call_later: CallLater,
+        clock: Clock,
     ) -> None:
         self._connection = connection
         self._length = length
         self._size = size
         self._find = find
-        self._call_later = call_later
+        self._clock = clock
         self._timer: Timer | None = None
         self._pending: deque[Logged] = deque()
         self._failing = False
         meta = dict(connection.execute("SELECT name, value FROM meta").fetchall())
         if "created" not in meta:
-            meta["created"] = _microseconds(now)
+            meta["created"] = _microseconds(clock.now())
             connection.execute("INSERT INTO meta VALUES ('created', ?)", (meta["created"],))
         self.created = _time(meta["created"])
         """When the log was made (replayLogCreationTime)."""
@@ -112,14 +101,13 @@ class ReplayLog:
         *,
         length: int,
         size: int,
-        now: datetime,
         find: Callable[[str], SchemaNode | None],
-        call_later: CallLater,
+        clock: Clock,
     ) -> ReplayLog:
         """The log in a file (mode 0600), or in memory; a file that cannot be used is set aside and begun anew."""
 
         def made(connection: sqlite3.Connection) -> ReplayLog:
-            return cls(connection, length=length, size=size, now=now, find=find, call_later=call_later)
+            return cls(connection, length=length, size=size, find=find, clock=clock)
 
         if path is None:
             return made(_connect(None))
@@ -145,7 +133,7 @@ class ReplayLog:
         if len(self._pending) >= FLUSH_EVENTS:
             self.flush()
         elif self._timer is None:
-            self._timer = self._call_later(FLUSH_SECONDS, self._due)
+            self._timer = self._clock.call_later(FLUSH_SECONDS, self._due)
         return self.last
 
     def _due(self) -> None:
@@ -213,7 +201,7 @@ class ReplayLog:
         while len(self._pending) > FLUSH_EVENTS:
             lost = self._pending.popleft()
             self.aged, self._dropped = lost.notification.time, lost.number
-        self._timer = self._call_later(FLUSH_SECONDS, self._due)
+        self._timer = self._clock.call_later(FLUSH_SECONDS, self._due)
 
     # --- reading ----------------------------------------------------------------------------------------
 

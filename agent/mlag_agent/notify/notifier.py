@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from types import MappingProxyType
 from typing import Final
 
+from mlag_agent.notify.clock import Clock
 from mlag_agent.notify.log import ReplayLog
 from mlag_agent.notify.notification import Notification
 
@@ -41,13 +42,11 @@ class Stream:
 class Notifier:
     """The agent's event streams.
 
-    ``clock`` gives aware UTC.  With a ``log`` (which is whoever made its to close) every stream can be replayed.
+    With a ``log`` (which is whoever made its to close) every stream can be replayed.
     """
 
-    def __init__(
-        self, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC), log: ReplayLog | None = None
-    ) -> None:
-        self.now = clock
+    def __init__(self, *, clock: Clock | None = None, log: ReplayLog | None = None) -> None:
+        self.clock = clock or Clock()
         self.log = log
         self._number = 0 if log is None else log.last
         self._streams: dict[str, Stream] = {}
@@ -79,6 +78,10 @@ class Notifier:
     def wanted(self, name: str = NETCONF_STREAM) -> bool:
         """Whether anybody would hear of an event, now or later: else it need not be made."""
         return self.log is not None or bool(self._receivers[name] or self._receivers[NETCONF_STREAM])
+
+    def now(self) -> datetime:
+        """The time for an event that happens now: aware UTC."""
+        return self.clock.now()
 
     @property
     def last(self) -> int:

@@ -11,7 +11,13 @@ from collections.abc import Callable
 
 from mlag_agent.notify.notification import Notification
 
-__all__ = ["Outbox"]
+__all__ = ["QUEUE_BYTES", "QUEUE_LENGTH", "Outbox"]
+
+QUEUE_LENGTH = 1000
+"""Notifications that may wait for one session: some seconds of a busy device."""
+
+QUEUE_BYTES = 4 * 1024 * 1024
+"""Bytes of them: with two hundred sessions that read nothing, less than a gigabyte."""
 
 
 class Outbox:
@@ -21,7 +27,7 @@ class Outbox:
     take and was nothing before.  One event is taken whatever its size, or it could never be sent.
     """
 
-    def __init__(self, length: int, size: int, wake: Callable[[], None]) -> None:
+    def __init__(self, wake: Callable[[], None], *, length: int = QUEUE_LENGTH, size: int = QUEUE_BYTES) -> None:
         self._length = length
         self._size = size
         self._wake = wake

@@ -1,10 +1,11 @@
 """One NETCONF session: pumps bytes between a transport's connection and the sans-IO core, rpc by rpc.
 
 Replies are written by the pump, notifications by a task of their own that exists once there is one to send.  Both hand
-whole messages to the connection without waiting in between, so that they never tear each other; and each waits until the
-peer has taken enough before it writes the next, so that a peer who reads nothing has a message of each kind, the
+whole messages to the connection without waiting in between, so that they never tear each other; and each waits until
+the peer has taken enough before it writes the next, so that a peer who reads nothing has a message of each kind, the
 transport's own buffer and what its outbox may hold, and holds up nobody else.
 """
+
 from __future__ import annotations
 
 import asyncio
@@ -18,7 +19,7 @@ from mlag_agent.datastore.stores import Datastores
 from mlag_agent.errors import RpcError
 from mlag_agent.features.netconf_events import SessionWatch, Termination
 from mlag_agent.notify.notification import Notification
-from mlag_agent.notify.outbox import Outbox
+from mlag_agent.notify.outbox import QUEUE_BYTES, QUEUE_LENGTH, Outbox
 from mlag_agent.server.dispatcher import Dispatcher
 from mlag_agent.server.registry import Counters, Registry
 from mlag_agent.server.transports.connection import READ_SIZE, Connection
@@ -29,12 +30,6 @@ from mlag_agent.wire.session import Event, HelloReceived, PeerMisused, RpcReceiv
 __all__ = ["NetconfSession"]
 
 _LOG = logging.getLogger(__name__)
-
-QUEUE_LENGTH = 1000
-"""Notifications that may wait for one session: some seconds of a busy device."""
-
-QUEUE_BYTES = 4 * 1024 * 1024
-"""Bytes of them: with two hundred sessions that read nothing, less than a gigabyte."""
 
 BATCH_BYTES = 64 * 1024
 """Notifications handed to the transport in one go; more would only wait there."""
@@ -77,7 +72,7 @@ class NetconfSession:
         self._at_end: list[Callable[[], None]] = []
         self._to_deliver = asyncio.Event()
         self._delivery: asyncio.Task[None] | None = None
-        self.outbox = Outbox(queue_length, queue_bytes, self._wake)
+        self.outbox = Outbox(self._wake, length=queue_length, size=queue_bytes)
         self.session_id = wire.session_id
         self.username = connection.username
         self.source_host = connection.source_host
@@ -144,10 +139,10 @@ class NetconfSession:
             self._registry.dropped_sessions += 1
         finally:
             self._ending = True
-            await self._stop_delivery()
+            self._stop_delivery()
             try:
                 # Before its locks are free: whoever gets them next sees running as it was before.
-                await self._commits.session_ended(self.session_id)
+                await self._commits.session_ended(self.session_id, by=self)
             finally:
                 self._registry.remove(self)
                 self._stores.release(self.session_id)
@@ -156,6 +151,8 @@ class NetconfSession:
                 if self._watch is not None:
                     self._watch.ended(self, why, self._killed_by)
                 _LOG.log(level, "session %d (%s): %s", self.session_id, where, reason)
+                if self._delivery is not None:  # last: who cancels this task now finds everything given back
+                    await asyncio.wait((self._delivery,))
 
     async def _pump(self, where: str) -> tuple[str, int, Termination]:
         """Why it ended, the level at which to say so, and what RFC 6470 calls it."""
@@ -261,14 +258,13 @@ class NetconfSession:
             counters.out_notifications += 1
         return len(message)
 
-    async def _stop_delivery(self) -> None:
+    def _stop_delivery(self) -> None:
         self.outbox.close()
         callbacks, self._at_end = self._at_end, []
         for callback in callbacks:
             callback()
         if self._delivery is not None:
             self._delivery.cancel()
-            await asyncio.wait((self._delivery,))
 
     def _count(self, *, bad: bool, errors: Sequence[RpcError]) -> None:
         for counters in (self.counters, self._registry.totals):
