@@ -8,10 +8,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 PYTEST_WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test lint types yang layers bench check clean
+.PHONY: help demo run test lint types yang layers bench bench-peers check clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # The stamps make a second run cost nothing; pyproject.toml is what they depend on.
 $(VENV)/pip.stamp:
@@ -32,13 +32,20 @@ $(VENV)/dev.stamp: $(VENV)/run.stamp
 	@$(PIP) install --quiet --editable '.[testing,ansible]' --group test --group lint
 	@touch $@
 
+# A scanner whose requirements go with nobody else's.
+$(VENV)/scan.stamp: $(VENV)/pip.stamp
+	@echo "installing sslyze, the TLS scanner, in $(VENV)/scan ..."
+	@$(PYTHON) -m venv $(VENV)/scan
+	@$(VENV)/scan/bin/python -m pip --disable-pip-version-check install --quiet 'sslyze>=6.3'
+	@touch $@
+
 demo: $(VENV)/run.stamp ## Show the whole thing: a pair is configured, refuses, connects, synchronises
 	@$(BIN)/python examples/demo.py
 
 run: $(VENV)/run.stamp ## Start a pair on ports 8301 and 8302 and leave it running
 	@$(BIN)/mlag-agent -v pair --port 8301
 
-test: $(VENV)/dev.stamp ## Run the tests
+test: $(VENV)/dev.stamp $(VENV)/scan.stamp ## Run the tests
 	@$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadgroup $(PYTEST_ARGS)
 
 lint: $(VENV)/dev.stamp ## ruff: style, likely bugs, formatting
@@ -54,8 +61,11 @@ layers: $(VENV)/dev.stamp ## Dependencies between layers point one way
 yang: $(VENV)/dev.stamp ## Our YANG modules: pyang's lint, and libyang loads each
 	@$(BIN)/python -m mlag_agent.schema.lint
 
-bench: $(VENV)/dev.stamp ## Speed, side by side with an SSH echo server
-	@$(BIN)/python -m benchmarks
+bench: $(VENV)/dev.stamp ## Speed, side by side with an SSH echo server and the peers that are installed (four minutes)
+	@$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+bench-peers: ## Install what `make bench` compares with: the PyPI package netconf; as root on Debian, Yuma123's netconfd
+	@PYTHON=$(PYTHON) benchmarks/peers/install.sh
 
 check: lint types layers yang test bench ## All of it
 

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Protocol
 
 from mlag_agent.features.base import Agent, SessionInfo
+from mlag_agent.features.events import place_of
 from mlag_agent.notify.clock import Timer
 from mlag_agent.notify.notification import Notification
 from mlag_agent.notify.notifier import NETCONF_STREAM
@@ -146,7 +147,7 @@ class StreamDelivery:
     def _wanted(self, notification: Notification) -> bool:
         """Access control (RFC 8341 section 3.4.6) and the filter."""
         access = self._agent.access
-        allowed = not access.active or access.may_notify(self._session, notification.schema, self._agent.stores.running)
+        allowed = not access.active or access.may_notify(self._session, notification.schema, place_of(notification))
         if allowed and (self.accepts is None or self.accepts(notification)):
             return True
         self.excluded += 1

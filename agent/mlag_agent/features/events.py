@@ -6,15 +6,16 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
+from mlag_agent.access.rights import NOWHERE, Place
 from mlag_agent.data.build import build
 from mlag_agent.data.encode import encode
 from mlag_agent.features.base import Agent
 from mlag_agent.notify.notification import Notification
 from mlag_agent.notify.notifier import NETCONF_STREAM
 from mlag_agent.schema.library import SchemaLibrary
-from mlag_agent.schema.nodes import SchemaNode
+from mlag_agent.schema.nodes import Kind, SchemaNode
 
-__all__ = ["make", "publish"]
+__all__ = ["make", "place_of", "publish"]
 
 Values = Mapping[str, Any] | Callable[[], Mapping[str, Any]]
 
@@ -44,3 +45,25 @@ def publish(agent: Agent, name: str, values: Values, *, time: datetime | None = 
     notifier = agent.notifier
     if notifier.wanted():
         notifier.publish(NETCONF_STREAM, make(agent.library, name, values, time or notifier.now()))
+
+
+def place_of(notification: Notification) -> Place:
+    """The list entries that the data node of a notification stands in (RFC 7950 section 7.16.1)."""
+    line: list[SchemaNode] = []
+    parent = notification.schema.parent
+    while parent is not None and parent.kind is not Kind.ROOT:
+        line.append(parent)
+        parent = parent.parent
+    if not line:
+        return NOWHERE
+    place: dict[SchemaNode, tuple[str, ...]] = {}
+    element = notification.element
+    for node, below in zip(line[::-1], [*line[-2::-1], notification.schema], strict=True):
+        if node.kind is Kind.LIST:
+            texts = (element.findtext(f"{{{key.namespace}}}{key.name}") for key in node.key_nodes)
+            place[node] = tuple(text or "" for text in texts)
+        child = element.find(f"{{{below.namespace}}}{below.name}")
+        if child is None:
+            return place
+        element = child
+    return place

@@ -33,6 +33,9 @@ _LOG = logging.getLogger(__name__)
 
 BATCH_BYTES = 64 * 1024
 """Notifications handed to the transport in one go; more would only wait there."""
+TURN = 0.01
+"""Seconds a session may keep the others waiting with requests that came together: one read may bring hundreds, and a
+client that reads its replies fast never makes us wait for it."""
 
 
 class NetconfSession:
@@ -157,14 +160,19 @@ class NetconfSession:
     async def _pump(self, where: str) -> tuple[str, int, Termination]:
         """Why it ended, the level at which to say so, and what RFC 6470 calls it."""
         await self._flush()
+        time = asyncio.get_running_loop().time
         while True:
             data = await self._connection.read(READ_SIZE)
+            turn = time()
             for event in self._wire.receive_data(data) if data else self._wire.receive_eof():
                 if isinstance(event, SessionEnded):
                     return self._ended(event, at_end=not data)
                 await self._handle(event, where)
                 if self._closing:
                     return "closed by the client", logging.INFO, Termination.CLOSED
+                if time() - turn > TURN:
+                    await asyncio.sleep(0)
+                    turn = time()
 
     def _ended(self, event: SessionEnded, *, at_end: bool) -> tuple[str, int, Termination]:
         if self in self._registry or at_end:
