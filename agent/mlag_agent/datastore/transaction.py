@@ -86,16 +86,16 @@ class Transactor:
         if old is self._valid:
             part = to_check(old, root, self._library.scopes)
             try:
-                self._check(part, root)
+                self._check(part.root, root, alone=part.alone)
             except RpcFailure:
                 pass  # of this change, or of what is left out around it: the whole decides, and has the messages
             else:
                 return
         self.validate(root)
 
-    def _check(self, part: Container, root: Container) -> None:
+    def _check(self, part: Container, root: Container, *, alone: bool = False) -> None:
         document = encode_children(part, self._library.tree.namespaces).decode()
-        self._library.engine.validate(document, Contents.CONFIG, self._lookup(root))
+        self._library.engine.validate(document, Contents.CONFIG, self._lookup(root), alone=alone)
 
     async def apply(
         self,
@@ -131,7 +131,11 @@ class Transactor:
                 authorise(change)
             prepared = await self._prepare(change)
             # From here on the change is made or taken back as a whole, whatever becomes of the session that asked.
-            await to_the_end(self._commit(change, prepared, self.durable if store else None, companion))
+            steps = self._commit(change, prepared, self.durable if store else None, companion)
+            if prepared:
+                await to_the_end(steps)
+            else:
+                await steps  # waits for nobody, so that it cannot be cancelled: no need of a task of its own
 
     @property
     def durable(self) -> Journal | None:
