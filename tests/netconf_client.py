@@ -213,8 +213,19 @@ class Client:
     async def called_by_tls(cls, sock: socket.socket, context: ssl.SSLContext) -> Client:
         """The same by TLS."""
         streams = await asyncio.open_connection(sock=sock, ssl=context, server_hostname="127.0.0.1")
+        return await cls._over_tls(streams, (BASE_1_0, BASE_1_1), say_hello=True)
+
+    @classmethod
+    async def _over_tls(
+        cls, streams: tuple[asyncio.StreamReader, asyncio.StreamWriter], versions: Sequence[str], *, say_hello: bool
+    ) -> Client:
         connection = _TlsConnection(*streams)
-        return await cls(connection, connection)._begin((BASE_1_0, BASE_1_1), say_hello=True)  # type: ignore[arg-type]
+        try:
+            return await cls(connection, connection)._begin(versions, say_hello=say_hello)  # type: ignore[arg-type]
+        except BaseException:
+            connection.abort()
+            await connection.wait_closed()
+            raise
 
     @classmethod
     async def _over(
