@@ -45,7 +45,8 @@ def answer(shell: Shell, line: str) -> str:
 class TestViews:
     def test_prompts(self, shell: Shell) -> None:
         lines = [
-            "system-view", "dfs-group 1", "quit", "interface Eth-Trunk1", "vlan 5", "ip vpn-instance red", "return", "quit",
+            "system-view", "dfs-group 1", "quit", "interface Eth-Trunk1", "vlan 5", "ip vpn-instance red", "return",
+            "quit",
         ]  # fmt: skip
         assert run(shell, *lines) == [
             "<leaf-1>system-view", "[~leaf-1]dfs-group 1", "[*leaf-1-dfs-group-1]quit", "[*leaf-1]interface Eth-Trunk1",
