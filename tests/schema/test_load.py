@@ -452,7 +452,8 @@ def test_a_typedef_leafref_leads_each_leaf_elsewhere(tmp_path: Path) -> None:
       container two { leaf target { type identityref { base i; } } leaf ref { type beside; } }
       identity i; identity j { base i; }
       rpc r { input { leaf target { type boolean; } leaf ref { type beside; } }
-        output { leaf target { type bits { bit p; } } leaf ref { type beside; } leaf up { type leafref { path "/a:one/a:target"; } } } }
+        output { leaf target { type bits { bit p; } } leaf ref { type beside; }
+          leaf up { type leafref { path "/a:one/a:target"; } } } }
     """
     write(tmp_path, "a", body)
     tree = load(tmp_path, "a").tree
