@@ -49,7 +49,9 @@ async def edit_config(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Repl
 
     try:
         if test == "test-only":
-            agent.transactor.validate(edited())
+            after = edited()
+            agent.check_edit(session, agent.stores.get(target, session.session_id), after)
+            agent.transactor.validate(after)
         else:
             await write(agent, session, target, edited, validate=test == "test-then-set")
     except RpcFailure as failure:
@@ -89,7 +91,7 @@ async def delete_config(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Re
     agent.stores.check_writable(target, session.session_id)
     nothing = empty(agent.library.tree.data)
     agent.check_edit(session, agent.stores.get(target, session.session_id), nothing)
-    agent.store_startup(nothing)
+    agent.store_startup(nothing, by=session)
     return OK
 
 

@@ -18,6 +18,7 @@ from tempfile import TemporaryDirectory
 from mlag_agent.errors import SchemaError
 from mlag_agent.schema.cache import SchemaCache, module_of_file
 from mlag_agent.schema.engine import SchemaEngine
+from mlag_agent.schema.events import event_tree
 from mlag_agent.schema.loaded import LoadedSchema
 from mlag_agent.schema.nodes import Module, ModuleRequest, SchemaTree
 from mlag_agent.schema.scope import Scopes
@@ -93,6 +94,11 @@ class SchemaLibrary:
             for name, text in self.variants.items():
                 (scratch / name).write_text(text, encoding="utf-8")
             return SchemaEngine.load(_implemented(self.tree), (scratch,), self.tree)
+
+    @cached_property
+    def events(self) -> SchemaTree:
+        """The schema of events: the root above all notifications is its ``data``."""
+        return event_tree(self.tree)
 
     def text(self, name: str, revision: str | None) -> str | None:
         """YANG text of a module or submodule of the set; None where there is none of that revision."""
