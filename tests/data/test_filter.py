@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
+from mlag_agent.data.build import Selection
 from mlag_agent.data.filter import SubtreeFilter
 from mlag_agent.data.lexical import canonical_text
-from mlag_agent.data.tree import Container
+from mlag_agent.data.tree import Container, ListNode, Node
 from mlag_agent.schema.nodes import SchemaNode
 
 TB = "urn:test:toolbox"
@@ -235,6 +236,44 @@ def reference(instances: list[etree._Element], wanted: list[etree._Element], own
             if below:
                 chosen |= {i} | below
     return chosen | {i for i in instances if chosen and i.tag in KEYS.get(owner, ())}
+
+
+def pruned(node: Container, wanted: Selection) -> Container:
+    """What somebody who makes only what may be selected would make."""
+    kept: dict[SchemaNode, Node] = {}
+    for schema, value in node.children.items():
+        mine = wanted.below(schema)
+        if mine is None:
+            continue
+        if isinstance(value, ListNode):
+            rows = [row for row in value if mine.keys is None or row.keys in mine.keys]
+            if rows:
+                kept[schema] = ListNode.of(schema, [pruned(row, mine) for row in rows])
+        else:
+            kept[schema] = pruned(value, mine) if isinstance(value, Container) else value
+    return Container(node.schema, kept)
+
+
+@settings(max_examples=500, deadline=None)
+@given(boxes(), filters(NAMES))
+def test_selection_leaves_out_nothing_that_the_filter_selects(bench: Any, content: str, wanted: str) -> None:
+    root = bench.load(f'<box xmlns="{TB}">{content}</box>')
+    made = SubtreeFilter.compile(etree.fromstring(f"<filter>{wanted}</filter>"), bench.tree, canonical)
+    assert bench.xml(made.apply(pruned(root, made.selection))) == bench.xml(made.apply(root))
+
+
+def test_selection_leaves_out_what_is_not_asked_for(bench: Any) -> None:
+    wanted = "<box><row><id>2</id><label/></row><row><id>10</id></row><plain><a>1</a></plain></box>"
+    box = SubtreeFilter.compile(etree.fromstring(f"<filter>{wanted}</filter>"), bench.tree, canonical).selection.below(
+        bench.tree.find("/toolbox:box")
+    )
+    assert box is not None
+    assert box.below(bench.tree.find("/toolbox:box/name")) is None
+    rows = box.below(bench.tree.find("/toolbox:box/row"))
+    assert rows is not None
+    assert set(rows.keys or ()) == {("2",), ("10",)}
+    nothing = SubtreeFilter.compile([], bench.tree, canonical).selection
+    assert nothing.below(bench.tree.find("/toolbox:box")) is None
 
 
 @settings(max_examples=500, deadline=None)

@@ -1,53 +1,107 @@
-"""Plain Python mappings to frozen trees: how state and rpc output are written by features."""
+"""Plain Python mappings to frozen trees: how state and rpc output are written by features.
+
+State that nobody has asked for costs nothing: a value may be a function, which is called when a ``Selection`` says
+that somebody may want the node, and a list may be ``Rows``, of which single entries can be had by their keys.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
-from typing import Any
+from typing import Any, Protocol
 
-from mlag_agent.data.tree import AnyData, Container, LeafList, ListNode, Node
+from mlag_agent.data.tree import AnyData, Container, Keys, LeafList, ListNode, Node
 from mlag_agent.schema.nodes import Kind, SchemaNode
 
-__all__ = ["build", "build_entries", "text"]
+__all__ = ["EVERYTHING", "Rows", "Selection", "build", "build_entries", "text"]
 
 
-def build(schema: SchemaNode, values: Mapping[str, Any]) -> Container:
+class Selection(Protocol):
+    """What of an instance's children may be wanted.  More may be given than is: filters run afterwards all the same."""
+
+    @property
+    def keys(self) -> Collection[Keys] | None:
+        """Of the entries of a list: the keys of the only ones that may be wanted; None: any."""
+
+    def below(self, node: SchemaNode) -> Selection | None:
+        """What may be wanted of a child (a list: of its entries); None: nothing, it can be left out."""
+
+
+class _Everything:
+    keys: Collection[Keys] | None = None
+
+    def below(self, node: SchemaNode) -> Selection | None:
+        """All of it."""
+        return self
+
+
+EVERYTHING: Selection = _Everything()
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """A long list: ``every`` gives all entries, ``one`` the entry with those canonical keys or None."""
+
+    every: Callable[[], Iterable[Mapping[str, Any]]]
+    one: Callable[[Keys], Mapping[str, Any] | None]
+
+
+def build(schema: SchemaNode, values: Mapping[str, Any], wanted: Selection = EVERYTHING) -> Container:
     """A container of ``schema`` from ``{"leaf": 1, "container": {...}, "list": [{...}]}``.
 
     Names are local, of this module or of one that augments it.  None, empty containers without presence and
-    empty lists are left out.  Raises KeyError for a name that the schema does not have; values are not checked.
+    empty lists are left out, and so may be what is not ``wanted``; a value may be a function that gives it, and that
+    of a list may be ``Rows``.  Raises KeyError for a name that the schema does not have; values are not checked.
     """
     children: dict[SchemaNode, Node] = {}
     for name, value in values.items():
         node = schema.child(name)
         if node is None:
             raise KeyError(f"{schema.path} has no child {name}")
-        made = None if value is None else _node(node, value)
+        if value is None:
+            continue
+        mine = wanted if wanted is EVERYTHING else wanted.below(node)
+        made = None if mine is None else _node(node, value, mine)
         if made is not None:
             children[node] = made
     return Container.ordered(schema, children)
 
 
-def build_entries(schema: SchemaNode, rows: Iterable[Mapping[str, Any]]) -> ListNode | None:
+def build_entries(
+    schema: SchemaNode, rows: Iterable[Mapping[str, Any]], wanted: Selection = EVERYTHING
+) -> ListNode | None:
     """A list; None when it has no entries."""
-    entries = [build(schema, row) for row in rows]
+    entries = [build(schema, row, wanted) for row in rows]
     return ListNode.of(schema, entries) if entries else None
 
 
-def _node(node: SchemaNode, value: Any) -> Node | None:
+def _node(node: SchemaNode, value: Any, wanted: Selection) -> Node | None:
+    if isinstance(value, Rows):
+        return build_entries(node, _rows(value, wanted), wanted)
+    if callable(value):
+        value = value()
+        if value is None:
+            return None
     if node.kind is Kind.CONTAINER:
-        made = build(node, value)
+        made = build(node, value, wanted)
         return made if made.children or node.presence else None
     if node.kind is Kind.LIST:
-        return build_entries(node, value)
+        return build_entries(node, value, wanted)
     if node.kind is Kind.LEAF_LIST:
         items = [text(item) for item in value]
         return LeafList(node, items) if items else None
     if node.kind is Kind.ANY:
         return AnyData(node, value)
     return text(value)
+
+
+def _rows(rows: Rows, wanted: Selection) -> Iterable[Mapping[str, Any]]:
+    keys = wanted.keys
+    if keys is None:
+        return rows.every()
+    return [row for each in dict.fromkeys(keys) if (row := rows.one(each)) is not None]
 
 
 def text(value: Any) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from mlag_agent.data.anydata import stored_form
 from mlag_agent.data.edit_node import EditNode, Operation
-from mlag_agent.data.tree import AnyData, Container, Keys, LeafList, ListNode, Node
+from mlag_agent.data.tree import AnyData, Container, Keys, LeafList, ListNode, Node, drop_other_cases
 from mlag_agent.errors import ErrorTag, InfoElement, RpcError
 from mlag_agent.schema.nodes import Kind, SchemaNode
 from mlag_agent.schema.violations import MAX_ERRORS, more_errors
@@ -63,7 +63,7 @@ class Editor:
             if replaced and (now is was or all(node.deletes for node in group)):
                 continue  # by another case of this payload: to delete a part of it is no wish to keep the rest
             if child.cases and now is not None and (was is None or now is not was):
-                _drop_other_cases(child, after)
+                drop_other_cases(child, after)
             if now is None:
                 after.pop(child, None)
             elif now is not was or child not in after:
@@ -360,11 +360,3 @@ def _only_removes(node: EditNode) -> bool:
     keys = node.schema.key_nodes
     asked = [child for child in node.children if child.schema not in keys]
     return bool(asked) and all(child.operation is Operation.REMOVE or _only_removes(child) for child in asked)
-
-
-def _drop_other_cases(schema: SchemaNode, children: dict[SchemaNode, Node]) -> None:
-    """Data of one case takes that of the others away (RFC 7950 section 7.9)."""
-    mine = {case.choice: case.name for case in schema.cases}
-    for other in [n for n in children if n.cases and n is not schema]:
-        if any(mine.get(case.choice, case.name) != case.name for case in other.cases):
-            del children[other]

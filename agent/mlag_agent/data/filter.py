@@ -8,14 +8,15 @@ them it would be no valid YANG data.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from lxml import etree
 
 from mlag_agent.data.anydata import select_within
+from mlag_agent.data.build import EVERYTHING, Selection
 from mlag_agent.data.edit_node import NETCONF_NS
-from mlag_agent.data.tree import AnyData, Container, LeafList, ListNode, Node
+from mlag_agent.data.tree import AnyData, Container, Keys, LeafList, ListNode, Node
 from mlag_agent.schema.nodes import SchemaNode, SchemaTree
 
 __all__ = ["SubtreeFilter"]
@@ -57,15 +58,51 @@ class SubtreeFilter:
         return cls(_Compiler(tree, canonical).level(elements, tree.data))
 
     @property
-    def top_level(self) -> frozenset[SchemaNode]:
-        """The top-level nodes that the filter can select from."""
-        asked = {step.schema for step in self._level.steps}
-        return frozenset(asked.union(*({node for node, _ in match} for match in self._level.matches)))
+    def selection(self) -> Selection:
+        """What the filter may select, for those who make state."""
+        return _Wanted((self._level,))
 
     def apply(self, root: Container) -> Container:
         """What the filter selects of ``root``: a root again, empty where nothing is selected."""
         selected = _select(root, (self._level,))
         return Container(root.schema, {}) if selected is None else selected
+
+
+class _Wanted:
+    """The selection of sets of sibling filter elements that match one instance."""
+
+    def __init__(self, levels: Sequence[_Level], schema: SchemaNode | None = None) -> None:
+        self._levels = levels
+        self._schema = schema
+
+    @property
+    def keys(self) -> Collection[Keys] | None:
+        """Of a list all of whose keys each set gives by content matches."""
+        nodes = () if self._schema is None else self._schema.key_nodes
+        found: list[Keys] = []
+        for level in self._levels:
+            given = {match[0][0]: match[0][1] for match in level.matches if len(match) == 1}
+            if not nodes or not all(key in given for key in nodes):
+                return None
+            found.append(tuple(given[key] for key in nodes))
+        return found
+
+    def below(self, node: SchemaNode) -> Selection | None:
+        """A child that is asked for, tested, or a key."""
+        if self._schema is not None and node in self._schema.key_nodes:
+            return EVERYTHING
+        levels: list[_Level] = []
+        for level in self._levels:
+            if level.matches and not level.selects:  # content matches alone select the whole instance
+                return EVERYTHING
+            if any(tested is node for match in level.matches for tested, _ in match):
+                return EVERYTHING
+            for step in level.steps:
+                if step.schema is node:
+                    if step.level is None:
+                        return EVERYTHING
+                    levels.append(step.level)
+        return _Wanted(levels, node) if levels else None
 
 
 class _Compiler:

@@ -22,7 +22,18 @@ from typing import TypeAlias, TypeVar
 
 from mlag_agent.schema.nodes import Kind, Lexical, SchemaNode
 
-__all__ = ["AnyData", "Container", "Keys", "LeafList", "ListNode", "Node", "canonical_order", "merge", "same"]
+__all__ = [
+    "AnyData",
+    "Container",
+    "Keys",
+    "LeafList",
+    "ListNode",
+    "Node",
+    "canonical_order",
+    "drop_other_cases",
+    "merge",
+    "same",
+]
 
 Keys: TypeAlias = tuple[str, ...]
 SortKey: TypeAlias = "str | int | tuple[str | int, ...]"
@@ -348,25 +359,54 @@ def _unshared(one: Sequence[Chunk], other: Sequence[Chunk]) -> Iterator[tuple[Co
 
 
 def merge(base: Container, overlay: Container) -> Container:
-    """Both trees in one: the operational state laid over the configuration it belongs to."""
-    children: dict[SchemaNode, Node] = dict(base.children)
-    for node, value in overlay.children.items():
+    """Both trees in one: the operational state laid over the configuration it belongs to.
+
+    Where both have a leaf, leaf-list, any-data or list without keys, that of ``overlay`` holds, and where the two have
+    different cases of a choice, that of ``overlay`` stays.  Costs what the overlay holds.
+    """
+    if not base._children or base is overlay:
+        return overlay
+    if not overlay._children:
+        return base
+    children: dict[SchemaNode, Node] = dict(base._children)
+    for node, value in overlay._children.items():
         mine = children.get(node)
         if isinstance(mine, Container) and isinstance(value, Container):
             children[node] = merge(mine, value)
         elif isinstance(mine, ListNode) and isinstance(value, ListNode) and node.keys:
             children[node] = _merge_lists(mine, value)
         else:
+            if mine is None and node.cases:
+                drop_other_cases(node, children)
             children[node] = value
     return Container.ordered(base.schema, children)
 
 
 def _merge_lists(base: ListNode, overlay: ListNode) -> ListNode:
-    merged = {entry.keys: entry for entry in base}
+    changes: dict[Keys, Container] = {}
+    new: list[Container] = []
     for entry in overlay:
-        mine = merged.get(entry.keys)
-        merged[entry.keys] = entry if mine is None else merge(mine, entry)
-    return ListNode.of(base.schema, merged.values())
+        mine = base.get(entry.keys)
+        if mine is not None:
+            changes[entry.keys] = merge(mine, entry)
+        elif base.schema.user_ordered:
+            new.append(entry)
+        else:
+            changes[entry.keys] = entry
+    if not base.schema.user_ordered:
+        merged = base.updated(changes)
+        assert merged is not None
+        return merged
+    replaced = base.replaced(changes) if changes else base
+    return ListNode.of(base.schema, [*replaced, *new]) if new else replaced
+
+
+def drop_other_cases(schema: SchemaNode, children: dict[SchemaNode, Node]) -> None:
+    """Data of one case takes that of the others away (RFC 7950 section 7.9)."""
+    mine = {case.choice: case.name for case in schema.cases}
+    for other in [n for n in children if n.cases and n is not schema]:
+        if any(mine.get(case.choice, case.name) != case.name for case in other.cases):
+            del children[other]
 
 
 def empty(root: SchemaNode) -> Container:

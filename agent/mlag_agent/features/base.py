@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from lxml import etree
 
-from mlag_agent.data.build import build
+from mlag_agent.data.build import EVERYTHING, Selection, build
 from mlag_agent.data.decode import EditNode, OnLeniency
 from mlag_agent.data.diff import Change, changes
 from mlag_agent.data.encode import encode_children
@@ -22,11 +22,13 @@ from mlag_agent.datastore.transaction import Authorise, Transactor
 from mlag_agent.errors import ErrorTag, ErrorType, InfoElement, RpcError, RpcFailure
 from mlag_agent.notify.notifier import Notifier
 from mlag_agent.schema.library import SchemaLibrary
-from mlag_agent.schema.model import ModuleRequest
-from mlag_agent.schema.nodes import SchemaNode
+from mlag_agent.schema.nodes import ModuleRequest, SchemaNode
 
 __all__ = [
+    "LEARNED",
     "OK",
+    "SYSTEM",
+    "UNKNOWN",
     "Access",
     "Agent",
     "Data",
@@ -38,7 +40,9 @@ __all__ = [
     "RpcInput",
     "SessionInfo",
     "Sessions",
+    "StatePart",
     "StateProvider",
+    "StateSource",
     "missing_parameter",
 ]
 
@@ -246,30 +250,79 @@ class Agent:
             self.journal.replace(Datastore.STARTUP, document)
         self.stores.startup = root
 
-    def state(self, wanted: frozenset[SchemaNode] | None) -> Container:
-        """Operational state of all features, as a root; only below the top-level nodes of ``wanted`` (None: all)."""
-        tree = self.library.tree
-        root = Container(tree.data, {})
+    def state(self, wanted: Selection = EVERYTHING) -> Container:
+        """Operational state from all sources, as a root; what is not ``wanted`` may be left out.
+
+        Without the configuration that is in use, which is state as well (RFC 8342 section 5.3): that is running.
+        """
+        root = Container(self.library.tree.data, {})
+        for part in self.state_parts(wanted):
+            root = merge(root, part.root)
+        return root
+
+    def state_parts(self, wanted: Selection = EVERYTHING) -> Iterator[StatePart]:
+        """The state of each source with its origin; where two give the same leaf the later one holds."""
         for feature in self.features:
             for provider in feature.state:
-                node = tree.find(provider.top)
-                if wanted is not None and node not in wanted:
+                node = self.library.tree.find(provider.top)
+                mine = _at(node, wanted)
+                if mine is None:
                     continue
-                made = build(node, provider.read(self))
+                made = build(node, provider.read(self), mine)
                 if made.children:
-                    root = merge(root, Container(tree.data, {node: made}))
-        return root
+                    yield StatePart(provider.origin, _below_root(made))
+            for source in feature.state_sources:
+                yield from source(self, wanted)
+
+
+def _at(node: SchemaNode, wanted: Selection) -> Selection | None:
+    """What is wanted of a container that stands in no list."""
+    if node.parent is None:
+        return wanted
+    above = _at(node.parent, wanted)
+    return None if above is None else above.below(node)
+
+
+def _below_root(container: Container) -> Container:
+    """A container that stands in no list, below the root."""
+    while (parent := container.schema.parent) is not None:
+        container = Container(parent, {container.schema: container})
+    return container
 
 
 Handler = Callable[[Agent, SessionInfo, RpcInput], Awaitable[Reply]]
 
 
 @dataclass(frozen=True, slots=True)
+class StatePart:
+    """What one source knows: a root, and the origin of the nodes in it (RFC 8342 section 5.3.4, ``module:identity``).
+
+    Nodes that are configured as well keep the origin of the configuration.
+    """
+
+    origin: str
+    root: Container
+
+
+SYSTEM = "ietf-origin:system"
+LEARNED = "ietf-origin:learned"
+UNKNOWN = "ietf-origin:unknown"
+
+
+@dataclass(frozen=True, slots=True)
 class StateProvider:
-    """Gives the state below one top-level node, as ``data.build`` takes it."""
+    """Gives the state below one container that stands in no list, as ``data.build`` takes it.
+
+    What is dear to make should be a function or ``Rows``: it is made when somebody asks for it.
+    """
 
     top: str
     read: Callable[[Agent], Mapping[str, Any]]
+    origin: str = SYSTEM
+
+
+StateSource = Callable[[Agent, Selection], Iterable[StatePart]]
+"""Gives state as trees; it may give more than is selected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,5 +338,6 @@ class Feature:
     modules: tuple[ModuleRequest, ...]
     rpcs: Mapping[str, Handler] = field(default_factory=dict)
     state: tuple[StateProvider, ...] = ()
+    state_sources: tuple[StateSource, ...] = ()
     capabilities: tuple[str, ...] = ()
     data_only: bool = False

@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from mlag_agent.data.tree import Container
+from mlag_agent.data.build import Rows
+from mlag_agent.data.tree import Container, Keys, ListNode
 from mlag_agent.features.base import Agent, Feature, StateProvider
-from mlag_agent.schema.model import ModuleRequest
+from mlag_agent.schema.nodes import ModuleRequest
 
 __all__ = ["feature"]
 
@@ -20,19 +21,24 @@ def feature() -> Feature:
     """The module; counters are discontinuous since the agent's start."""
     since = datetime.now(UTC)
 
-    def read(agent: Agent) -> Mapping[str, Any]:
-        configured = agent.stores.running.named("interfaces")
-        rows = configured.entries("interface") if isinstance(configured, Container) else ()
+    def row(entry: Container) -> Mapping[str, Any]:
         return {
-            "interface": [
-                {
-                    "name": row.leaf("name"),
-                    "oper-status": "up" if row.leaf("enabled") == "true" else "down",
-                    "statistics": {"discontinuity-time": since},
-                }
-                for row in rows
-            ]
+            "name": entry.leaf("name"),
+            "oper-status": "up" if entry.leaf("enabled") == "true" else "down",
+            "statistics": {"discontinuity-time": since},
         }
+
+    def read(agent: Agent) -> Mapping[str, Any]:
+        top = agent.stores.running.named("interfaces")
+        configured = top.named("interface") if isinstance(top, Container) else None
+        if not isinstance(configured, ListNode):
+            return {}
+
+        def one(keys: Keys) -> Mapping[str, Any] | None:
+            entry = configured.get(keys)
+            return None if entry is None else row(entry)
+
+        return {"interface": Rows(every=lambda: map(row, configured), one=one)}
 
     return Feature(
         name="interfaces",

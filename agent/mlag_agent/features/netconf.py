@@ -5,12 +5,13 @@ The capabilities are candidate (8.3), confirmed-commit (8.4), rollback-on-error 
 
 from __future__ import annotations
 
+from mlag_agent.data.build import EVERYTHING
 from mlag_agent.data.tree import merge
 from mlag_agent.features import commit, editing, locks, sessions
 from mlag_agent.features.base import Agent, Feature, Reply, RpcInput, SessionInfo
 from mlag_agent.features.parameters import datastore
 from mlag_agent.features.reading import read_filter, read_reply
-from mlag_agent.schema.model import ModuleRequest
+from mlag_agent.schema.nodes import ModuleRequest
 
 __all__ = ["feature"]
 
@@ -56,7 +57,7 @@ def feature(*, startup: bool) -> Feature:
 
 async def _get(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Reply:
     wanted = read_filter(agent, session, rpc)
-    state = agent.state(None if wanted is None else wanted.top_level)
+    state = agent.state(EVERYTHING if wanted is None else wanted.selection)
     return read_reply(agent, session, merge(agent.stores.running, state), wanted)
 
 
