@@ -121,14 +121,20 @@ class InstanceNode:
         return None
 
     def text(self) -> InstanceNode | None:
-        """The text node of a leaf that is not empty."""
-        if not isinstance(self.value, str) or not self.value:
+        """The text node of a leaf, or of an element of anydata that holds no others; None where it is empty."""
+        content = self._own_text()
+        if not content:
             return None
         if self._below is None:
             self._below = {}
         if _TEXT not in self._below:
-            self._below[_TEXT] = TextNode(self)
+            self._below[_TEXT] = TextNode(self, content)
         return self._below[_TEXT]
+
+    def _own_text(self) -> str | None:
+        if isinstance(self.value, AnyData):
+            return _text_alone(etree.fromstring(self.value.xml, _PARSER))
+        return self.value if isinstance(self.value, str) else None
 
     # --- up and around ----------------------------------------------------------------------------------
 
@@ -159,13 +165,17 @@ class InstanceNode:
 _PARSER = etree.XMLParser(resolve_entities=False, no_network=True)
 
 
+def _text_alone(element: etree._Element) -> str | None:
+    return None if len(element) else element.text
+
+
 class TextNode(InstanceNode):
-    """The text of a leaf."""
+    """The text of a leaf, or of an element in anydata."""
 
     __slots__ = ()
 
-    def __init__(self, leaf: InstanceNode) -> None:
-        super().__init__(leaf.tree, leaf, leaf.schema, leaf.value, _TEXT)
+    def __init__(self, holder: InstanceNode, content: str) -> None:
+        super().__init__(holder.tree, holder, holder.schema, content, _TEXT)
 
     @property
     def qualified_name(self) -> tuple[str, str]:
@@ -200,6 +210,9 @@ class OpaqueNode(InstanceNode):
     def text_content(self) -> str | None:
         """All text in the element."""
         return "".join(map(str, self.element.itertext()))
+
+    def _own_text(self) -> str | None:
+        return _text_alone(self.element)
 
     def children(self) -> Iterator[InstanceNode]:
         """The elements in it."""

@@ -80,10 +80,10 @@ class Compiled:
         if isinstance(expression, Literal | Number):
             return True
         if isinstance(expression, Chain | Union):
-            return all([self._collect_top(part, found, at_root=at_root) for part in expression.parts])
+            return all(self._collect_top(part, found, at_root=at_root) for part in expression.parts)
         if isinstance(expression, Binary):
             both = (expression.left, expression.right)
-            return all([self._collect_top(part, found, at_root=at_root) for part in both])
+            return all(self._collect_top(part, found, at_root=at_root) for part in both)
         if isinstance(expression, Path) and expression.start is None:
             steps = expression.steps
             if expression.absolute or at_root:
@@ -92,11 +92,11 @@ class Compiled:
                 found.update(self.matching(steps[0], self.tree.data))
             upwards = any(step.axis not in ("child", "self", "descendant", "descendant-or-self") for step in steps)
             return not upwards and all(
-                [self._collect_top(predicate, found, at_root=False) for step in steps for predicate in step.predicates]
+                self._collect_top(predicate, found, at_root=False) for step in steps for predicate in step.predicates
             )
-        if isinstance(expression, Call) and expression.arguments:
-            return all([self._collect_top(argument, found, at_root=at_root) for argument in expression.arguments])
-        return isinstance(expression, Call) and not at_root and expression.name != "current"
+        if isinstance(expression, Call) and expression.arguments and expression.name != "deref":
+            return all(self._collect_top(argument, found, at_root=at_root) for argument in expression.arguments)
+        return isinstance(expression, Call) and not at_root and expression.name not in ("current", "deref")
 
 
 def _check_calls(expression: Expr) -> None:

@@ -86,7 +86,7 @@ class _Selection:
 
     def build(self, node: InstanceNode) -> Node:
         """The data of a node, or the part of it that is on the way to others."""
-        if node in self._whole:
+        if node in self._whole or isinstance(node.value, str):
             return node.tree.whole(node)
         below = self._below.get(node, {})
         if isinstance(node.value, AnyData):
