@@ -35,13 +35,13 @@ from mlag_agent.schema.cache import SchemaCache
 from mlag_agent.schema.library import SchemaLibrary
 from mlag_agent.schema.nodes import ModuleRequest
 from mlag_agent.server.dispatcher import Dispatcher
+from mlag_agent.server.endpoints import Endpoints
 from mlag_agent.server.registry import Registry
 from mlag_agent.server.session import NetconfSession
 from mlag_agent.server.transports.connection import Connection
 from mlag_agent.server.transports.hostkey import load_or_create_host_key
-from mlag_agent.server.transports.ssh import SshListener, SshSettings, SshTransport
 from mlag_agent.wire.capabilities import BASE_1_0, BASE_1_1
-from mlag_agent.wire.session import Session
+from mlag_agent.wire.session import Limits, Session
 
 __all__ = ["Device"]
 
@@ -57,7 +57,7 @@ def _library(requests: tuple[ModuleRequest, ...], folders: tuple[Path, ...], cac
 class Device:
     """One simulated switch with its agent.  ``async with`` starts and ends it.
 
-    ``timers`` are the engine's, ``ssh`` the transport's limits, ``features`` behaviour for more modules than the
+    ``timers`` are the engine's, ``features`` behaviour for more modules than the
     agent's own, ``call_later`` measures the time-out of confirmed commits instead of the event loop.  Raises
     SettingsError or SchemaError when it cannot start; then nothing is left behind.
     """
@@ -67,16 +67,14 @@ class Device:
         settings: Settings,
         *,
         timers: EngineTimers | None = None,
-        ssh: SshSettings | None = None,
         features: Sequence[Feature] = (),
         call_later: CallLater | None = None,
     ) -> None:
         self.settings = settings
         self._timers = timers
-        self._ssh = ssh
         self._features = tuple(features)
         self._call_later = call_later
-        self._listener: SshListener | None = None
+        self._endpoints: Endpoints | None = None
         self._users: Users | None = None
         self._journal: Journal | None = None
         self._engine: Engine | None = None
@@ -88,8 +86,13 @@ class Device:
     @property
     def port(self) -> int:
         """The TCP port that NETCONF over SSH is served on."""
-        assert self._listener is not None, "the device is not started"
-        return self._listener.port
+        return self.endpoints.ssh_port
+
+    @property
+    def endpoints(self) -> Endpoints:
+        """What clients connect to."""
+        assert self._endpoints is not None, "the device is not started"
+        return self._endpoints
 
     @property
     def engine(self) -> Engine:
@@ -148,10 +151,15 @@ class Device:
         agent = self._agent = self._make_agent(library, features, sealer, engine, self._journal)
         await self._restore(agent)
         dispatcher = Dispatcher(agent)
+        limits = settings.limits
+        wire_limits = Limits(limits.message_size, limits.hello_size, limits.depth)
 
         async def on_session(connection: Connection) -> None:
             wire = Session(
-                session_id=self.registry.take_number(), capabilities=agent.capabilities, strict=settings.strict
+                session_id=self.registry.take_number(),
+                capabilities=agent.capabilities,
+                limits=wire_limits,
+                strict=settings.strict,
             )
             session = NetconfSession(
                 connection,
@@ -163,13 +171,8 @@ class Device:
             )
             await session.run()
 
-        self._listener = await SshTransport(self._ssh).start(
-            settings.listen.host,
-            settings.listen.port,
-            host_keys=[host_key],
-            users=self._users,
-            on_session=on_session,
-        )
+        self._endpoints = Endpoints(settings, users=self._users, host_keys=[host_key], on_session=on_session)
+        await self._endpoints.start()
 
     def _make_agent(
         self, library: SchemaLibrary, features: tuple[Feature, ...], sealer: Sealer, engine: Engine, journal: Journal
@@ -196,7 +199,7 @@ class Device:
         )
 
     def _own_ports(self) -> Mapping[int, str]:
-        return {} if self._listener is None else {self._listener.port: "NETCONF over SSH of this agent"}
+        return {} if self._endpoints is None else self._endpoints.ports()
 
     async def _restore(self, agent: Agent) -> None:
         """Running as it was last committed; with a startup datastore, as that says.
@@ -240,9 +243,9 @@ class Device:
                 last_first.push_async_callback(self._engine.aclose)
             if self._agent is not None:
                 last_first.push_async_callback(self._agent.commits.aclose)
-            if self._listener is not None:
-                last_first.push_async_callback(self._listener.aclose)
-            self._listener = self._engine = self._journal = self._users = None
+            if self._endpoints is not None:
+                last_first.push_async_callback(self._endpoints.aclose)
+            self._endpoints = self._engine = self._journal = self._users = None
 
     async def __aenter__(self) -> Self:
         await self.start()

@@ -151,9 +151,10 @@ def hash_password_command(password: str) -> None:
 
 @cli.command()
 def models() -> None:
-    """List the device models."""
+    """List the device models, with the features of dfs-m-lag that each has."""
     for model in MODELS.values():
-        click.echo(f"{model.name:24} {'IPv4 and IPv6' if model.ipv6 else 'IPv4 only'}")
+        more = " ".join(feature for feature in model.features if feature != "ipv6")
+        click.echo(f"{model.name:24} {'IPv4 and IPv6' if model.ipv6 else 'IPv4 only':14} {more}".rstrip())
 
 
 def _with_options(settings: Settings, given: dict[str, object]) -> Settings:
@@ -209,8 +210,8 @@ async def _serve(all_settings: Sequence[Settings], password: str | None = None) 
     async with AsyncExitStack() as stack:
         devices = [await stack.enter_async_context(Device(settings)) for settings in all_settings]
         for device in devices:
-            listen = device.settings.listen
-            click.echo(f"ready: {device.settings.device.name} serves NETCONF on {listen.host} port {device.port}")
+            for what, host, port in device.endpoints.served():
+                click.echo(f"ready: {device.settings.device.name} serves {what} on {host} port {port}")
         if len(devices) > 1:
             _how_to_connect(devices, password)
         sys.stdout.flush()

@@ -73,6 +73,8 @@ class _Variant:
             return
         if within_operation and keyword in ("must", "when") and _absolute(stmt.arg):
             return
+        if keyword in ("must", "when", "unique") and stmt.top is not self._module:
+            return  # a deviation's, written with the prefixes of the module that deviates; of the data tree as a rule
         inside = within_operation or keyword in _ENVELOPES
         body = list(self._added(stmt, keyword, depth))
         name = keyword
