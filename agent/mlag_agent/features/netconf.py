@@ -20,7 +20,7 @@ BASE = "urn:ietf:params:netconf:capability:"
 
 def feature(*, startup: bool) -> Feature:
     """The operations, with or without the startup datastore."""
-    enabled = ["candidate", "confirmed-commit", "rollback-on-error", "validate", "writable-running"]
+    enabled = ["candidate", "confirmed-commit", "rollback-on-error", "validate", "writable-running", "xpath"]
     capabilities = [
         f"{BASE}writable-running:1.0",
         f"{BASE}candidate:1.0",
@@ -29,6 +29,7 @@ def feature(*, startup: bool) -> Feature:
         f"{BASE}rollback-on-error:1.0",
         f"{BASE}validate:1.0",
         f"{BASE}validate:1.1",
+        f"{BASE}xpath:1.0",
     ]
     if startup:
         enabled.append("startup")
@@ -58,9 +59,9 @@ def feature(*, startup: bool) -> Feature:
 async def _get(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Reply:
     wanted = read_filter(agent, session, rpc)
     state = agent.state(EVERYTHING if wanted is None else wanted.selection)
-    return read_reply(agent, session, merge(agent.stores.running, state), wanted)
+    return await read_reply(agent, session, merge(agent.stores.running, state), wanted)
 
 
 async def _get_config(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Reply:
     root = agent.stores.get(datastore(rpc, "source"), session.session_id)
-    return read_reply(agent, session, root, read_filter(agent, session, rpc))
+    return await read_reply(agent, session, root, read_filter(agent, session, rpc))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cached_property
 
 from mlag_agent.data.xpath.functions import check_call
 from mlag_agent.data.xpath.syntax import (
@@ -13,10 +12,8 @@ from mlag_agent.data.xpath.syntax import (
     Expr,
     Filtered,
     KindTest,
-    Literal,
     NameTest,
     Negative,
-    Number,
     Path,
     Scope,
     Step,
@@ -27,7 +24,7 @@ from mlag_agent.data.xpath.syntax import (
 )
 from mlag_agent.schema.nodes import Kind, SchemaNode, SchemaTree
 
-__all__ = ["Compiled", "fits"]
+__all__ = ["Compiled", "fits", "parts_of"]
 
 
 class Compiled:
@@ -69,44 +66,16 @@ class Compiled:
             found = self._conditions[step] = tuple(_conditions(step))
         return found
 
-    @cached_property
-    def top_level(self) -> frozenset[SchemaNode] | None:
-        """The top-level nodes that the expression can look at; None when these may be all."""
-        found: set[SchemaNode] = set()
-        return frozenset(found) if self._collect_top(self.expression, found, at_root=True) else None
-
-    def _collect_top(self, expression: Expr, found: set[SchemaNode], *, at_root: bool) -> bool:
-        """False when it cannot be told; ``at_root``: the context node is the root."""
-        if isinstance(expression, Literal | Number):
-            return True
-        if isinstance(expression, Chain | Union):
-            return all(self._collect_top(part, found, at_root=at_root) for part in expression.parts)
-        if isinstance(expression, Binary):
-            both = (expression.left, expression.right)
-            return all(self._collect_top(part, found, at_root=at_root) for part in both)
-        if isinstance(expression, Path) and expression.start is None:
-            steps = expression.steps
-            if expression.absolute or at_root:
-                if not steps or steps[0].axis != "child" or not isinstance(steps[0].test, NameTest):
-                    return False
-                found.update(self.matching(steps[0], self.tree.data))
-            upwards = any(step.axis not in ("child", "self", "descendant", "descendant-or-self") for step in steps)
-            return not upwards and all(
-                self._collect_top(predicate, found, at_root=False) for step in steps for predicate in step.predicates
-            )
-        if isinstance(expression, Call) and expression.arguments and expression.name != "deref":
-            return all(self._collect_top(argument, found, at_root=at_root) for argument in expression.arguments)
-        return isinstance(expression, Call) and not at_root and expression.name not in ("current", "deref")
-
 
 def _check_calls(expression: Expr) -> None:
     if isinstance(expression, Call):
         check_call(expression)
-    for part in _parts(expression):
+    for part in parts_of(expression):
         _check_calls(part)
 
 
-def _parts(expression: Expr) -> Iterator[Expr]:
+def parts_of(expression: Expr) -> Iterator[Expr]:
+    """The expressions that one is made of."""
     if isinstance(expression, Binary):
         yield from (expression.left, expression.right)
     elif isinstance(expression, Chain | Union):

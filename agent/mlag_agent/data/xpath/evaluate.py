@@ -98,6 +98,7 @@ class Evaluation:
         self.current = current
         self._expressions = expressions
         self._canonical_texts: dict[tuple[SchemaNode, str], str] = {}
+        self._absolute: dict[int, NodeSet] = {}
 
     @property
     def tree(self) -> InstanceTree:
@@ -166,10 +167,17 @@ class Evaluation:
     # --- location paths ---------------------------------------------------------------------------------
 
     def _path(self, path: Path, node: InstanceNode, position: int, size: int) -> NodeSet:
+        if path.absolute:
+            # The same wherever it stands, and it may stand in a predicate.
+            known = self._absolute.get(id(path))
+            if known is None:
+                known = self._absolute[id(path)] = self._walk(path, [node.root])
+            return known
         if path.start is not None:
-            nodes = self._nodes(self.value(path.start, node, position, size), "a path")
-        else:
-            nodes = [node.root if path.absolute else node]
+            return self._walk(path, self._nodes(self.value(path.start, node, position, size), "a path"))
+        return self._walk(path, [node])
+
+    def _walk(self, path: Path, nodes: NodeSet) -> NodeSet:
         for step in path.steps:
             if not nodes:
                 break

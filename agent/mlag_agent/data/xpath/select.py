@@ -10,10 +10,12 @@ from typing import cast
 from lxml import etree
 
 from mlag_agent.data.anydata import stored_form
+from mlag_agent.data.build import Selection
 from mlag_agent.data.instance import InstanceNode, InstanceTree, OpaqueNode, TextNode
 from mlag_agent.data.tree import AnyData, Container, LeafList, ListNode, Node
 from mlag_agent.data.xpath.compiled import Compiled
 from mlag_agent.data.xpath.evaluate import Expressions
+from mlag_agent.data.xpath.selection import selection_of
 from mlag_agent.data.xpath.syntax import Scope, XPathError
 from mlag_agent.data.xpath.values import TYPE_NAMES, Budget
 from mlag_agent.schema.nodes import Kind, SchemaNode
@@ -29,9 +31,9 @@ class XPathFilter:
         self._compiled = Compiled(text, scope, expressions.tree)
 
     @property
-    def top_level(self) -> frozenset[SchemaNode] | None:
-        """The top-level nodes that must be there for the expression to be evaluated; None: all."""
-        return self._compiled.top_level
+    def selection(self) -> Selection:
+        """What must be there for the expression to be evaluated."""
+        return selection_of(self._compiled, self._expressions.canonical)
 
     @property
     def unprefixed(self) -> frozenset[str]:
