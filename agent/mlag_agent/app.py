@@ -26,7 +26,7 @@ from mlag_agent.datastore.persist import Journal, Stored
 from mlag_agent.datastore.stores import Datastore, Datastores
 from mlag_agent.datastore.transaction import Transactor
 from mlag_agent.errors import RpcFailure, SettingsError
-from mlag_agent.features import agent_state, interfaces, mlag, monitoring, netconf, simulator, yang_library
+from mlag_agent.features import agent_state, interfaces, mlag, monitoring, nacm, netconf, simulator, yang_library
 from mlag_agent.features.base import Agent, Feature
 from mlag_agent.mlag import DeviceIdentity, Engine, EngineTimers, TableCapacity
 from mlag_agent.models import find_model
@@ -39,7 +39,7 @@ from mlag_agent.server.endpoints import Endpoints
 from mlag_agent.server.registry import Registry
 from mlag_agent.server.session import NetconfSession
 from mlag_agent.server.transports.connection import Connection
-from mlag_agent.server.transports.hostkey import load_or_create_host_key
+from mlag_agent.server.transports.hostkey import load_or_create_host_keys
 from mlag_agent.wire.capabilities import BASE_1_0, BASE_1_1
 from mlag_agent.wire.session import Limits, Session
 
@@ -121,7 +121,7 @@ class Device:
         folder = _state_folder(settings)
         model = find_model(settings.device.model)
         self._users = Users(make_users(settings))
-        host_key = load_or_create_host_key(folder / "ssh_host_ed25519_key")
+        host_keys = load_or_create_host_keys(folder, settings.listen.host_keys)
         sealer = Sealer.load_or_create(folder / "sealing.key")
         engine = self._engine = Engine(
             _identity(settings.device.name, model.name),
@@ -132,13 +132,14 @@ class Device:
         )
         await engine.start()
         features = (
-            netconf.feature(startup=settings.startup),
+            *_netconf_features(settings),
             monitoring.FEATURE,
             yang_library.FEATURE,
             interfaces.feature(),
             mlag.feature(engine, model),
             simulator.feature(engine),
             agent_state.feature(settings.device.name, model),
+            nacm.feature(),
             *self._features,
         )
         features += (_extra_modules(settings, features),)
@@ -171,7 +172,7 @@ class Device:
             )
             await session.run()
 
-        self._endpoints = Endpoints(settings, users=self._users, host_keys=[host_key], on_session=on_session)
+        self._endpoints = Endpoints(settings, users=self._users, host_keys=host_keys, on_session=on_session)
         await self._endpoints.start()
 
     def _make_agent(
@@ -179,11 +180,20 @@ class Device:
     ) -> Agent:
         nothing = empty(library.tree.data)
         startup = self.settings.startup
-        stores = Datastores(nothing, nothing if startup else None)
+        stores = Datastores(nothing, nothing if startup else None, candidate=self.settings.candidate)
+        settings = self.settings
+        assert self._users is not None
+        access = nacm.make_access_control(
+            library.tree,
+            enforced=settings.access.nacm,
+            recovery=frozenset(settings.access.recovery_users),
+            groups_of=self._users.groups,
+        )
+        rules = nacm.RuleSubscriber(access, library.tree)
         subscriber = mlag.EngineSubscriber(engine, sealer)
         # With a startup datastore running is what was booted and edited since: it does not outlive the process.
-        transactor = Transactor(library, stores, subscribers=(subscriber,), journal=None if startup else journal)
-        transactor.published.append(subscriber.applied)
+        transactor = Transactor(library, stores, subscribers=(rules, subscriber), journal=None if startup else journal)
+        transactor.published += (rules.applied, subscriber.applied)
         return Agent(
             library=library,
             stores=stores,
@@ -193,7 +203,8 @@ class Device:
             journal=journal,
             sessions=self.registry,
             notifier=Notifier(),
-            strict=self.settings.strict,
+            access=access,
+            strict=settings.strict,
             capabilities=_capabilities(library, features),
             features=features,
         )
@@ -266,6 +277,15 @@ def _state_folder(settings: Settings) -> Path:
             f"cannot make the state folder {folder}: {error.strerror}", "give --state FOLDER"
         ) from error
     return folder
+
+
+def _netconf_features(settings: Settings) -> Sequence[Feature]:
+    """NETCONF itself, with the datastores that the settings ask for; raises SettingsError."""
+    modes = netconf.Modes(settings.candidate, settings.writable_running, settings.startup)
+    found = [netconf.feature(modes)]
+    if modes.candidate == "private":
+        found.append(netconf.private_candidate())
+    return found
 
 
 def _extra_modules(settings: Settings, features: Sequence[Feature]) -> Feature:

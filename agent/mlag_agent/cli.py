@@ -33,6 +33,7 @@ from mlag_agent.config import (
 )
 from mlag_agent.errors import AgentError, SchemaError, SettingsError
 from mlag_agent.models import DEFAULT_MODEL, MODELS
+from mlag_agent.server.transports.sockets import reserve_descriptors
 
 __all__ = ["main"]
 
@@ -77,6 +78,14 @@ def cli(verbose: int) -> None:
 @click.option("--model", help=f"Device model; decides on YANG features.  [default: {DEFAULT_MODEL}]")
 @click.option("--user", help=f"A user who may log in; the password is taken from {PASSWORD_VARIABLE}.")
 @click.option("--authorized-keys", type=click.Path(path_type=Path), help="Public keys that let the user in.")
+@click.option(
+    "--level",
+    type=click.IntRange(0, 3),
+    help="The user's level: 0 nothing, 1 reads, 2 configures, 3 everything (default).",
+)
+@click.option(
+    "--nacm/--no-nacm", default=None, help="Access control (RFC 8341); without it everybody may do everything."
+)
 @click.option("--rendezvous", type=click.Path(path_type=Path), help="Folder where agents of this machine meet.")
 @click.option("--pair", help="Name of the pair in the rendezvous folder.")
 @click.option(
@@ -88,6 +97,12 @@ def cli(verbose: int) -> None:
 )
 @click.option("--module", "modules", multiple=True, help="Serve one more module: NAME or NAME:FEATURE,FEATURE.")
 @click.option("--schema-cache", help="Folder where loaded modules are kept, or off.  [default: the user's cache]")
+@click.option(
+    "--candidate", type=click.Choice(["shared", "private", "none"]), help="The candidate datastore.  [default: shared]"
+)
+@click.option(
+    "--writable-running/--no-writable-running", default=None, help="Whether running can be edited without a candidate."
+)
 @click.option("--startup/--no-startup", default=None, help="Have a startup datastore; running is then not durable.")
 @click.option(
     "--strict/--no-strict", default=None, help="Refuse what RFC 6241 does not allow, e.g. missing namespaces."
@@ -168,16 +183,19 @@ def _with_options(settings: Settings, given: dict[str, object]) -> Settings:
     device = {key: text(key) for key in ("name", "model") if key in options}
     listen = {key: options[key] for key in ("host", "port") if key in options}
     fabric = {key: text(key) for key in ("rendezvous", "pair") if key in options}
-    top: dict[str, object] = {key: options[key] for key in ("strict", "startup") if key in options}
-    top |= {key: text(key) for key in ("state", "schema_cache") if key in options}
+    top: dict[str, object] = {key: options[key] for key in ("strict", "startup", "writable_running") if key in options}
+    top |= {key: text(key) for key in ("state", "schema_cache", "candidate") if key in options}
     if "yang_dirs" in options:
         top["yang_dirs"] = tuple(map(str, given["yang_dirs"]))  # type: ignore[call-overload]
     if "modules" in options:
         top["modules"] = given["modules"]
+    if "nacm" in options:
+        top["access"] = replace(settings.access, nacm=bool(options["nacm"]))
     if "user" in options:
-        top["users"] = (*settings.users, _user(str(options["user"]), text("authorized_keys")))
-    elif "authorized_keys" in options:
-        raise SettingsError("--authorized-keys needs --user NAME")
+        user = _user(str(options["user"]), text("authorized_keys"))
+        top["users"] = (*settings.users, replace(user, level=options["level"]) if "level" in options else user)
+    elif alone := {"authorized_keys", "level"} & options.keys():
+        raise SettingsError(f"--{min(alone).replace('_', '-')} needs --user NAME")
     return checked(
         replace(
             settings,
@@ -207,6 +225,7 @@ async def _serve(all_settings: Sequence[Settings], password: str | None = None) 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    reserve_descriptors(sum(s.limits.max_connections + s.limits.max_unauthenticated for s in all_settings))
     async with AsyncExitStack() as stack:
         devices = [await stack.enter_async_context(Device(settings)) for settings in all_settings]
         for device in devices:

@@ -18,7 +18,7 @@ import asyncssh
 import msgspec
 
 from mlag_agent.access.cert_to_name import Fingerprint, MapType, NameRule
-from mlag_agent.access.users import User, hash_password, parse_authorized_keys
+from mlag_agent.access.users import MANAGEMENT, User, hash_password, parse_authorized_keys
 from mlag_agent.errors import SettingsError
 from mlag_agent.mlag import HostFabric, LoopbackFabric, PeerLinkAddresses
 from mlag_agent.models import DEFAULT_MODEL
@@ -28,6 +28,7 @@ from mlag_agent.schema.nodes import ModuleRequest
 __all__ = [
     "DEFAULT_PORT",
     "DEFAULT_TLS_PORT",
+    "AccessSettings",
     "CertToNameSettings",
     "DeviceSettings",
     "FabricSettings",
@@ -77,11 +78,15 @@ class DeviceSettings(_Frozen, frozen=True):
 
 
 class ListenSettings(_Frozen, frozen=True):
-    """Where NETCONF over SSH is served, if it is; port 0 takes a free one."""
+    """Where NETCONF over SSH is served, if it is; port 0 takes a free one.
+
+    ``host-keys``: the kinds that clients can choose from; each is made at the first start that needs it.
+    """
 
     host: str = "127.0.0.1"
     port: Port = DEFAULT_PORT
     ssh: bool = True
+    host_keys: Annotated[tuple[Literal["ed25519", "rsa", "ecdsa"], ...], msgspec.Meta(min_length=1)] = ("ed25519",)
 
 
 class CertToNameSettings(_Frozen, frozen=True):
@@ -137,6 +142,18 @@ class UserSettings(_Frozen, frozen=True):
     name: Name
     password_hash: str | None = None
     authorized_keys: str | None = None
+    level: Annotated[int, msgspec.Meta(ge=0, le=3)] = MANAGEMENT
+    """The device's: 0 visit, 1 monitoring, 2 configuration, 3 management (DOMAIN 5.3)."""
+    groups: tuple[Name, ...] = ()
+    """More groups of ietf-netconf-acm that the user is in."""
+
+
+class AccessSettings(_Frozen, frozen=True):
+    """Access control (RFC 8341).  ``nacm = false`` turns it off, whatever is configured."""
+
+    nacm: bool = True
+    recovery_users: tuple[Name, ...] = ()
+    """Users to whom no rule applies (RFC 8341 section 3.3.3)."""
 
 
 class FabricSettings(_Frozen, frozen=True):
@@ -170,9 +187,12 @@ class Settings(_Frozen, frozen=True):
     tls: TlsSettings | None = None
     limits: LimitSettings = LimitSettings()
     users: tuple[UserSettings, ...] = ()
+    access: AccessSettings = AccessSettings()
     fabric: FabricSettings = FabricSettings()
     tables: TableSettings = TableSettings()
     strict: bool = False
+    candidate: Literal["shared", "private", "none"] = "shared"
+    writable_running: bool = True
     startup: bool = False
     yang_dirs: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
@@ -228,7 +248,7 @@ def make_users(settings: Settings) -> tuple[User, ...]:
         keys: tuple[asyncssh.SSHKey, ...] = ()
         if user.authorized_keys is not None:
             keys = read_authorized_keys(Path(user.authorized_keys))
-        users.append(User(user.name, user.password_hash, keys))
+        users.append(User(user.name, user.password_hash, keys, user.level, frozenset(user.groups)))
     if not users and (settings.tls is None or not settings.tls.cert_to_name):
         raise SettingsError(
             "no user is set, so nobody could log in",
