@@ -24,24 +24,6 @@ __all__ = ["Modes", "feature", "private_candidate"]
 BASE = "urn:ietf:params:netconf:capability:"
 
 
-<<<<<<< HEAD
-def feature(*, startup: bool) -> Feature:
-    """The operations, with or without the startup datastore."""
-    enabled = ["candidate", "confirmed-commit", "rollback-on-error", "validate", "writable-running", "xpath"]
-    capabilities = [
-        f"{BASE}writable-running:1.0",
-        f"{BASE}candidate:1.0",
-        f"{BASE}confirmed-commit:1.0",
-        f"{BASE}confirmed-commit:1.1",
-        f"{BASE}rollback-on-error:1.0",
-        f"{BASE}validate:1.0",
-        f"{BASE}validate:1.1",
-        f"{BASE}xpath:1.0",
-    ]
-    if startup:
-        enabled.append("startup")
-        capabilities.append(f"{BASE}startup:1.0")
-=======
 @dataclass(frozen=True, slots=True)
 class Modes:
     """Which datastores there are, and which of them can be edited.  Raises SettingsError when none can."""
@@ -60,14 +42,13 @@ class Modes:
 
 def feature(modes: Modes) -> Feature:
     """The operations of a server with these datastores."""
-    enabled = {"rollback-on-error": ("1.0",), "validate": ("1.0", "1.1")}
+    enabled = {"rollback-on-error": ("1.0",), "validate": ("1.0", "1.1"), "xpath": ("1.0",)}
     if modes.writable_running:
         enabled["writable-running"] = ("1.0",)
     if modes.candidate != "none":
         enabled |= {"candidate": ("1.0",), "confirmed-commit": ("1.0", "1.1")}
     if modes.startup:
         enabled["startup"] = ("1.0",)
->>>>>>> main
     return Feature(
         name="netconf",
         modules=(ModuleRequest("ietf-netconf", tuple(sorted(enabled))),),

@@ -35,18 +35,13 @@ MOST_SECONDS = 20.0
 """A second bound, for what one node can cost: regular expressions."""
 
 
-<<<<<<< HEAD
 async def read_reply(agent: Agent, session: SessionInfo, root: Container, wanted: Filter | None) -> Data:
-    """What ``wanted`` selects of a root (None: everything), as the reply holds it."""
-=======
-def read_reply(agent: Agent, session: SessionInfo, root: Container, wanted: SubtreeFilter | None) -> Data:
     """What ``wanted`` selects of a root (None: everything), as the reply holds it.
 
     What the session may not read is taken out first: a filter must not be able to test it (RFC 8341 section 3.2.4).
     """
     if agent.access.active:
         root = agent.access.readable(session, root)
->>>>>>> main
     if wanted is not None:
         root = await apply_filter(agent, root, wanted)
     return Data(encode_children(root, agent.library.tree.namespaces))

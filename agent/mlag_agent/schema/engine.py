@@ -78,13 +78,18 @@ class SchemaEngine:
             found = [e for e in errors if not e.message.startswith("List instance is missing its key")] or errors
             raise RpcFailure(*bounded(found, lambda error: payload_error(error, lookup), every=every))
 
-    def validate(self, document: str, contents: Contents, lookup: ValueLookup) -> None:
-        """Every constraint (RFC 7950 section 8.1); raises RpcFailure with one RpcError for each violation."""
+    def validate(self, document: str, contents: Contents, lookup: ValueLookup, *, alone: bool = False) -> None:
+        """Every constraint (RFC 7950 section 8.1); raises RpcFailure with one RpcError for each violation.
+
+        ``alone``: but those of modules that have no top-level node in the document.
+        """
         parse = ly.ParseOptions.Strict
         options = ly.ValidationOptions.MultiError
         if contents is Contents.CONFIG:
             parse |= ly.ParseOptions.NoState
             options |= ly.ValidationOptions.NoState
+            if alone:
+                options |= ly.ValidationOptions.Present
         else:
             # Only the module of the operation: the data tree is not in this context's documents.
             options |= ly.ValidationOptions.Present
