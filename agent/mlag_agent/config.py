@@ -22,18 +22,21 @@ from mlag_agent.access.users import MANAGEMENT, User, hash_password, parse_autho
 from mlag_agent.errors import SettingsError
 from mlag_agent.mlag import HostFabric, LoopbackFabric, PeerLinkAddresses
 from mlag_agent.models import DEFAULT_MODEL
+from mlag_agent.notify.outbox import QUEUE_BYTES, QUEUE_LENGTH
 from mlag_agent.schema.cache import user_cache_folder
-from mlag_agent.schema.nodes import ModuleRequest
+from mlag_agent.schema.nodes import ALL_FEATURES, ModuleRequest
 
 __all__ = [
     "DEFAULT_PORT",
     "DEFAULT_TLS_PORT",
     "AccessSettings",
+    "CallHomeSettings",
     "CertToNameSettings",
     "DeviceSettings",
     "FabricSettings",
     "LimitSettings",
     "ListenSettings",
+    "NotificationSettings",
     "Settings",
     "TableSettings",
     "TlsSettings",
@@ -114,6 +117,22 @@ class TlsSettings(_Frozen, frozen=True):
     cert_to_name: tuple[CertToNameSettings, ...] = ()
 
 
+class CallHomeSettings(_Frozen, frozen=True):
+    """A management station that the agent connects to (RFC 8071); the first of ``hosts`` that can be had is used.
+
+    ``port`` 0 is the registered one of the transport.  Times in seconds, with the ranges of DOMAIN.md 5.2.
+    """
+
+    name: Name
+    hosts: Annotated[tuple[Name, ...], msgspec.Meta(min_length=1, max_length=40)]
+    transport: Literal["ssh", "tls"] = "ssh"
+    port: Port = 0
+    source_address: str | None = None
+    reconnect_interval: Annotated[float, msgspec.Meta(ge=5, le=300)] = 5
+    keepalive_interval: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 60
+    keepalive_count: Annotated[int, msgspec.Meta(ge=1, le=30)] = 3
+
+
 class LimitSettings(_Frozen, frozen=True):
     """What clients may take of this agent; times in seconds, sizes in bytes.
 
@@ -178,6 +197,15 @@ class TableSettings(_Frozen, frozen=True):
     nd: Annotated[int, msgspec.Meta(ge=1, le=10_000_000)] = 16384
 
 
+class NotificationSettings(_Frozen, frozen=True):
+    """Bounds on events: what may wait for one session, and what is kept for replay (length 0: no replay)."""
+
+    queue_length: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = QUEUE_LENGTH
+    queue_bytes: Annotated[int, msgspec.Meta(ge=1024, le=2**32)] = QUEUE_BYTES
+    replay_length: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 10_000
+    replay_bytes: Annotated[int, msgspec.Meta(ge=1024, le=2**32)] = 16 * 1024 * 1024
+
+
 class Settings(_Frozen, frozen=True):
     """Everything that ``serve`` takes."""
 
@@ -185,11 +213,13 @@ class Settings(_Frozen, frozen=True):
     device: DeviceSettings = DeviceSettings()
     listen: ListenSettings = ListenSettings()
     tls: TlsSettings | None = None
+    call_home: tuple[CallHomeSettings, ...] = ()
     limits: LimitSettings = LimitSettings()
     users: tuple[UserSettings, ...] = ()
     access: AccessSettings = AccessSettings()
     fabric: FabricSettings = FabricSettings()
     tables: TableSettings = TableSettings()
+    notifications: NotificationSettings = NotificationSettings()
     strict: bool = False
     candidate: Literal["shared", "private", "none"] = "shared"
     writable_running: bool = True
@@ -198,7 +228,7 @@ class Settings(_Frozen, frozen=True):
     """A file with the configuration that a device without any begins with."""
     yang_dirs: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
-    """More modules to serve, each as ``name`` or ``name:feature1,feature2``."""
+    """More modules to serve, each as ``name``, ``name:feature1,feature2`` or ``name:*`` for all of its features."""
     schema_cache: str = "auto"
     """What loading modules has given, from start to start: a folder, ``auto`` for the user's cache folder, ``off``."""
 
@@ -236,10 +266,10 @@ def make_modules(settings: Settings) -> tuple[ModuleRequest, ...]:
     requests = []
     for text in settings.modules:
         name, _, features = text.partition(":")
-        names = (name, *filter(None, features.split(",")))
-        if not all(_IDENTIFIER.fullmatch(word) for word in names):
-            raise SettingsError(f"module {text!r} is not of the form NAME or NAME:FEATURE,FEATURE")
-        requests.append(ModuleRequest(name, names[1:]))
+        given = tuple(filter(None, features.split(",")))
+        if not all(_IDENTIFIER.fullmatch(word) for word in (name, *given) if word != ALL_FEATURES or word is name):
+            raise SettingsError(f"module {text!r} is not of the form NAME, NAME:FEATURE,FEATURE or NAME:*")
+        requests.append(ModuleRequest(name, given))
     return tuple(requests)
 
 

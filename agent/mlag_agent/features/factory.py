@@ -96,12 +96,12 @@ async def _factory_reset(agent: Agent, session: SessionInfo, rpc: RpcInput) -> R
     def unlocked(change: ChangeSet) -> None:
         stores.partial_locks.check(number, change.old, change.new)
 
-    await agent.transactor.apply(wanted, restoring=True, companion=_Reset(agent), authorise=unlocked)
-    kept = Datastore.RUNNING if stores.startup is None else Datastore.STARTUP
-    if agent.journal is not None:
-        agent.journal.reset(kept, encode_children(agent.factory, agent.library.tree.namespaces))
+    await agent.transactor.apply(wanted, restoring=True, companion=_Reset(agent), authorise=unlocked, by=session)
     if stores.startup is not None:
-        stores.startup = agent.factory
+        agent.store_startup(agent.factory, by=session)
+    if agent.journal is not None:
+        kept = Datastore.RUNNING if stores.startup is None else Datastore.STARTUP
+        agent.journal.reset(kept, encode_children(agent.factory, agent.library.tree.namespaces))
     for forget in agent.on_factory_reset:
         forget()
     _LOG.warning("session %d (%s): factory reset", number, session.username)
