@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import logging
 from collections.abc import Mapping, Sequence
@@ -53,6 +54,7 @@ from mlag_agent.server.dispatcher import Dispatcher
 from mlag_agent.server.endpoints import Endpoints
 from mlag_agent.server.registry import Registry
 from mlag_agent.server.session import NetconfSession
+from mlag_agent.server.transports.call_home import Sleep
 from mlag_agent.server.transports.connection import Connection
 from mlag_agent.server.transports.hostkey import load_or_create_host_keys
 from mlag_agent.wire.capabilities import BASE_1_0, BASE_1_1
@@ -61,6 +63,9 @@ from mlag_agent.wire.session import Limits, Session
 __all__ = ["Device"]
 
 _LOG = logging.getLogger(__name__)
+
+# After a start from the cache the operations context is loaded this much later, when the hellos are through.
+WARM_UP_SECONDS = 1.0
 
 
 @lru_cache(maxsize=8)
@@ -74,7 +79,8 @@ class Device:
 
     ``timers`` are the engine's, ``features`` behaviour for more modules than the agent's own, ``call_later`` measures
     the time-out of confirmed commits instead of the event loop, ``clock`` gives events their time and measures that of
-    subscriptions.  Raises SettingsError or SchemaError when it cannot start; then nothing is left behind.
+    subscriptions, ``sleep`` the pauses of call home.  Raises SettingsError or SchemaError when it cannot start; then
+    nothing is left behind.
     """
 
     def __init__(
@@ -84,9 +90,11 @@ class Device:
         timers: EngineTimers | None = None,
         features: Sequence[Feature] = (),
         call_later: CallLater | None = None,
+        sleep: Sleep = asyncio.sleep,
         clock: Clock | None = None,
     ) -> None:
         self.settings = settings
+        self._sleep = sleep
         self._timers = timers
         self._features = tuple(features)
         self._call_later = call_later
@@ -98,6 +106,7 @@ class Device:
         self._log: ReplayLog | None = None
         self._engine: Engine | None = None
         self._agent: Agent | None = None
+        self._warm_up: asyncio.TimerHandle | None = None
         self.registry = Registry()
 
     # --- what the outside may know ----------------------------------------------------------------------
@@ -218,8 +227,12 @@ class Device:
             finally:
                 audit.session_ended(session)
 
-        self._endpoints = Endpoints(settings, users=self._users, host_keys=host_keys, on_session=on_session)
+        self._endpoints = Endpoints(
+            settings, users=self._users, host_keys=host_keys, on_session=on_session, sleep=self._sleep
+        )
         await self._endpoints.start()
+        # What the first rpc with parameters would wait for, unless it comes earlier.
+        self._warm_up = asyncio.get_running_loop().call_later(WARM_UP_SECONDS, lambda: library.operations)
 
     def _make_agent(
         self, library: SchemaLibrary, features: tuple[Feature, ...], sealer: Sealer, engine: Engine, journal: Journal
@@ -310,6 +323,8 @@ class Device:
 
     async def aclose(self) -> None:
         """End sessions, engine and files; nothing runs on after this, even if one of them fails to end."""
+        if self._warm_up is not None:
+            self._warm_up.cancel()
         async with AsyncExitStack() as last_first:
             if self._users is not None:
                 last_first.callback(self._users.close)

@@ -26,13 +26,14 @@ from mlag_agent.mlag import HostFabric, LoopbackFabric, PeerLinkAddresses
 from mlag_agent.models import DEFAULT_MODEL
 from mlag_agent.notify.outbox import QUEUE_BYTES, QUEUE_LENGTH
 from mlag_agent.schema.cache import user_cache_folder
-from mlag_agent.schema.nodes import ModuleRequest
+from mlag_agent.schema.nodes import ALL_FEATURES, ModuleRequest
 
 __all__ = [
     "DEFAULT_PORT",
     "DEFAULT_TLS_PORT",
     "AccessSettings",
     "AuditSettings",
+    "CallHomeSettings",
     "CertToNameSettings",
     "DeviceSettings",
     "FabricSettings",
@@ -119,6 +120,22 @@ class TlsSettings(_Frozen, frozen=True):
     port: Port = DEFAULT_TLS_PORT
     listen: bool = True
     cert_to_name: tuple[CertToNameSettings, ...] = ()
+
+
+class CallHomeSettings(_Frozen, frozen=True):
+    """A management station that the agent connects to (RFC 8071); the first of ``hosts`` that can be had is used.
+
+    ``port`` 0 is the registered one of the transport.  Times in seconds, with the ranges of DOMAIN.md 5.2.
+    """
+
+    name: Name
+    hosts: Annotated[tuple[Name, ...], msgspec.Meta(min_length=1, max_length=40)]
+    transport: Literal["ssh", "tls"] = "ssh"
+    port: Port = 0
+    source_address: str | None = None
+    reconnect_interval: Annotated[float, msgspec.Meta(ge=5, le=300)] = 5
+    keepalive_interval: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 60
+    keepalive_count: Annotated[int, msgspec.Meta(ge=1, le=30)] = 3
 
 
 class LimitSettings(_Frozen, frozen=True):
@@ -220,6 +237,7 @@ class Settings(_Frozen, frozen=True):
     device: DeviceSettings = DeviceSettings()
     listen: ListenSettings = ListenSettings()
     tls: TlsSettings | None = None
+    call_home: tuple[CallHomeSettings, ...] = ()
     limits: LimitSettings = LimitSettings()
     users: tuple[UserSettings, ...] = ()
     access: AccessSettings = AccessSettings()
@@ -233,7 +251,7 @@ class Settings(_Frozen, frozen=True):
     startup: bool = False
     yang_dirs: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
-    """More modules to serve, each as ``name`` or ``name:feature1,feature2``."""
+    """More modules to serve, each as ``name``, ``name:feature1,feature2`` or ``name:*`` for all of its features."""
     schema_cache: str = "auto"
     """What loading modules has given, from start to start: a folder, ``auto`` for the user's cache folder, ``off``."""
 
@@ -271,10 +289,10 @@ def make_modules(settings: Settings) -> tuple[ModuleRequest, ...]:
     requests = []
     for text in settings.modules:
         name, _, features = text.partition(":")
-        names = (name, *filter(None, features.split(",")))
-        if not all(_IDENTIFIER.fullmatch(word) for word in names):
-            raise SettingsError(f"module {text!r} is not of the form NAME or NAME:FEATURE,FEATURE")
-        requests.append(ModuleRequest(name, names[1:]))
+        given = tuple(filter(None, features.split(",")))
+        if not all(_IDENTIFIER.fullmatch(word) for word in (name, *given) if word != ALL_FEATURES or word is name):
+            raise SettingsError(f"module {text!r} is not of the form NAME, NAME:FEATURE,FEATURE or NAME:*")
+        requests.append(ModuleRequest(name, given))
     return tuple(requests)
 
 
