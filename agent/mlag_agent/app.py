@@ -196,6 +196,7 @@ class Device:
         await self._restore(agent)
         events = netconf_events.NetconfEvents(agent)
         events.attach()
+        mlag.EngineEvents(agent, engine).attach()
         dispatcher = Dispatcher(agent)
         limits = settings.limits
         wire_limits = Limits(limits.message_size, limits.hello_size, limits.depth)
