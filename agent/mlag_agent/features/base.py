@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from lxml import etree
 
+from mlag_agent.access.audit import AuditLog
 from mlag_agent.access.control import AccessControl
 from mlag_agent.data.build import EVERYTHING, Selection, build
 from mlag_agent.data.decode import EditNode, OnLeniency
@@ -198,6 +199,7 @@ class Agent:
     access: AccessControl
     factory: Container
     strict: bool
+    audit: AuditLog | None = None
     capabilities: tuple[str, ...] = ()
     features: tuple[Feature, ...] = ()
     on_factory_reset: list[Callable[[], None]] = field(default_factory=list)
@@ -216,6 +218,8 @@ class Agent:
         """What a transaction on running asks before it makes the session's change: partial locks, access control."""
 
         def check(change: ChangeSet) -> None:
+            if self.audit is not None:
+                self.audit.changing(session, Datastore.RUNNING, change.changes)
             if self.stores.partial_locks:
                 self.stores.partial_locks.check(session.session_id, change.old, change.new)
             if self.access.active:
@@ -223,9 +227,13 @@ class Agent:
 
         return check
 
-    def check_edit(self, session: SessionInfo, before: Container, after: Container) -> None:
+    def check_edit(
+        self, session: SessionInfo, target: Datastore, before: Container, after: Container, *, check_access: bool = True
+    ) -> None:
         """The same for a datastore that no transaction protects: candidate, startup.  Raises RpcFailure."""
-        if self.access.active:
+        if self.audit is not None:
+            self.audit.replacing(session, target, before, after)
+        if check_access and self.access.active:
             self.access.check_change(session, before, after)
 
     def store_startup(self, root: Container, *, by: Actor | None = None) -> None:
