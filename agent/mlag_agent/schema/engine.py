@@ -20,6 +20,7 @@ import oopt_gnpy_libyang as ly
 from mlag_agent.errors import RpcFailure, SchemaError
 from mlag_agent.schema.model import ModuleRequest
 from mlag_agent.schema.nodes import Kind, SchemaNode, SchemaTree
+from mlag_agent.schema.operations import OUTPUT_SUFFIX
 from mlag_agent.schema.violations import ValueLookup, bounded, constraint_error, payload_error
 
 __all__ = ["Contents", "SchemaEngine", "ValueLookup"]
@@ -131,10 +132,15 @@ class SchemaEngine:
         finally:
             self._context.clean_all_errors()
         found = json.loads(data.print(ly.DataFormat.JSON, ly.PrintFlags.Shrink))
-        for step in _ancestry(node):
+        ancestry = _ancestry(node)
+        giving = {step.parent for step in ancestry if step.kind is Kind.OUTPUT}
+        for step in ancestry:
+            if step.kind in (Kind.INPUT, Kind.OUTPUT):
+                continue  # no nodes of their own in the operations context
             parent = step.parent
             own = parent is None or parent.kind is Kind.ROOT or parent.module is not step.module
-            found = found[f"{step.module.name}:{step.name}" if own else step.name]
+            name = f"{step.name}{OUTPUT_SUFFIX}" if step in giving else step.name
+            found = found[f"{step.module.name}:{name}" if own else name]
             if step.kind in (Kind.LIST, Kind.LEAF_LIST):
                 found = found[0]
         text = _text_of(found)

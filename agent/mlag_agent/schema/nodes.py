@@ -156,6 +156,7 @@ class SchemaNode:
     tags: dict[str, SchemaNode] = field(default_factory=dict)  # the children by "{namespace}name", as lxml has it
     key_nodes: tuple[SchemaNode, ...] = ()
     operations: dict[tuple[str, str], SchemaNode] = field(default_factory=dict)
+    refers: frozenset[SchemaNode] = frozenset()  # of an operation or notification: top-level data that it refers to
     head: str = ""  # name, and the namespace where it is not the parent's: what stands in the start tag
     opening: str = ""  # the start tag of a leaf whose values need no namespace declarations; else empty
     closing: str = ""
@@ -243,6 +244,25 @@ class SchemaTree:
     def module_of_namespace(self, namespace: str) -> Module | None:
         """The module with that XML namespace."""
         return self._by_namespace.get(namespace)
+
+    def operation(self, path: str) -> SchemaNode:
+        """The rpc, action or notification at a schema path: ``/module:rpc``, ``/module:container/list/action``.
+
+        KeyError when there is none.
+        """
+        above, _, step = path.rstrip("/").rpartition("/")
+        prefix, _, name = step.rpartition(":")
+        if above:
+            node = self.find(above)
+            found = node.operations.get((self.modules[prefix].namespace if prefix else node.namespace, name))
+        elif prefix:
+            key = (self.modules[prefix].namespace, name)
+            found = self.rpcs.get(key) or self.notifications.get(key)
+        else:
+            found = None
+        if found is None:
+            raise KeyError(path)
+        return found
 
     def find(self, path: str) -> SchemaNode:
         """The data node at a schema path as ``SchemaNode.path`` writes it; KeyError when there is none."""
