@@ -32,7 +32,7 @@ from benchmarks.asyncclient import BenchSession, connect
 from mlag_agent.datastore.persist import Journal
 from mlag_agent.schema.engine import Contents
 from mlag_agent.schema.library import SchemaLibrary
-from mlag_agent.schema.model import ModuleRequest
+from mlag_agent.schema.nodes import ModuleRequest
 
 HERE = Path(__file__).resolve().parent
 USER = "bench"

@@ -40,6 +40,16 @@ TIMERS = EngineTimers(
 )  # fmt: skip
 """Short, so that states come soon; no test asserts how soon."""
 
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Agents of a test run share their schema cache with each other, not with the user's own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        patch.delenv("CACHE_DIRECTORY", raising=False)
+        yield
+
+
 MakeSettings = Callable[..., Settings]
 Start = Callable[..., Awaitable[Device]]
 Connect = Callable[..., Awaitable[Client]]

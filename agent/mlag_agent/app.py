@@ -15,7 +15,7 @@ from lxml import etree
 
 from mlag_agent.access.sealing import Sealer
 from mlag_agent.access.users import Users
-from mlag_agent.config import Settings, make_fabric, make_modules, make_users
+from mlag_agent.config import Settings, cache_folder, make_fabric, make_modules, make_users
 from mlag_agent.data.decode import Operation
 from mlag_agent.data.edit import Editor
 from mlag_agent.data.encode import encode_children
@@ -31,8 +31,9 @@ from mlag_agent.features.base import Agent, Feature
 from mlag_agent.mlag import DeviceIdentity, Engine, EngineTimers, TableCapacity
 from mlag_agent.models import find_model
 from mlag_agent.notify.notifier import Notifier
+from mlag_agent.schema.cache import SchemaCache
 from mlag_agent.schema.library import SchemaLibrary
-from mlag_agent.schema.model import ModuleRequest
+from mlag_agent.schema.nodes import ModuleRequest
 from mlag_agent.server.dispatcher import Dispatcher
 from mlag_agent.server.registry import Registry
 from mlag_agent.server.session import NetconfSession
@@ -48,9 +49,9 @@ _LOG = logging.getLogger(__name__)
 
 
 @lru_cache(maxsize=8)
-def _library(requests: tuple[ModuleRequest, ...], folders: tuple[Path, ...]) -> SchemaLibrary:
+def _library(requests: tuple[ModuleRequest, ...], folders: tuple[Path, ...], cache: Path | None) -> SchemaLibrary:
     """Two devices of one model in one process share their schema: it never changes."""
-    return SchemaLibrary.load(requests, folders)
+    return SchemaLibrary.load(requests, folders, None if cache is None else SchemaCache(cache))
 
 
 class Device:
@@ -141,6 +142,7 @@ class Device:
         library = _library(
             tuple(request for feature in features for request in feature.modules),
             tuple(map(Path, settings.yang_dirs)),
+            cache_folder(settings),
         )
         self._journal = Journal.open(folder / "state.db")
         agent = self._agent = self._make_agent(library, features, sealer, engine, self._journal)

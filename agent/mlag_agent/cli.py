@@ -87,6 +87,7 @@ def cli(verbose: int) -> None:
     help="Folder of YANG modules for --module.",
 )
 @click.option("--module", "modules", multiple=True, help="Serve one more module: NAME or NAME:FEATURE,FEATURE.")
+@click.option("--schema-cache", help="Folder where loaded modules are kept, or off.  [default: the user's cache]")
 @click.option("--startup/--no-startup", default=None, help="Have a startup datastore; running is then not durable.")
 @click.option(
     "--strict/--no-strict", default=None, help="Refuse what RFC 6241 does not allow, e.g. missing namespaces."
@@ -167,8 +168,7 @@ def _with_options(settings: Settings, given: dict[str, object]) -> Settings:
     listen = {key: options[key] for key in ("host", "port") if key in options}
     fabric = {key: text(key) for key in ("rendezvous", "pair") if key in options}
     top: dict[str, object] = {key: options[key] for key in ("strict", "startup") if key in options}
-    if "state" in options:
-        top["state"] = text("state")
+    top |= {key: text(key) for key in ("state", "schema_cache") if key in options}
     if "yang_dirs" in options:
         top["yang_dirs"] = tuple(map(str, given["yang_dirs"]))  # type: ignore[call-overload]
     if "modules" in options:

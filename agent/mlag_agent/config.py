@@ -21,7 +21,8 @@ from mlag_agent.access.users import User, hash_password, parse_authorized_keys
 from mlag_agent.errors import SettingsError
 from mlag_agent.mlag import HostFabric, LoopbackFabric, PeerLinkAddresses
 from mlag_agent.models import DEFAULT_MODEL
-from mlag_agent.schema.model import ModuleRequest
+from mlag_agent.schema.cache import user_cache_folder
+from mlag_agent.schema.nodes import ModuleRequest
 
 __all__ = [
     "DEFAULT_PORT",
@@ -31,6 +32,7 @@ __all__ = [
     "Settings",
     "TableSettings",
     "UserSettings",
+    "cache_folder",
     "checked",
     "load_settings",
     "make_fabric",
@@ -112,6 +114,8 @@ class Settings(_Frozen, frozen=True):
     yang_dirs: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
     """More modules to serve, each as ``name`` or ``name:feature1,feature2``."""
+    schema_cache: str = "auto"
+    """What loading modules has given, from start to start: a folder, ``auto`` for the user's cache folder, ``off``."""
 
 
 def load_settings(path: Path) -> Settings:
@@ -133,6 +137,13 @@ def checked(settings: Settings) -> Settings:
         return msgspec.convert(msgspec.to_builtins(settings), Settings)
     except msgspec.ValidationError as error:
         raise SettingsError(str(error), "docs/settings.md lists all settings") from error
+
+
+def cache_folder(settings: Settings) -> Path | None:
+    """Where loaded schemas are kept; None: nowhere."""
+    if settings.schema_cache == "off":
+        return None
+    return user_cache_folder() if settings.schema_cache == "auto" else Path(settings.schema_cache)
 
 
 def make_modules(settings: Settings) -> tuple[ModuleRequest, ...]:

@@ -7,7 +7,7 @@ import pytest
 from mlag_agent.errors import RpcFailure
 from mlag_agent.schema.engine import PASSED_OPERATION_LENGTH, PASSED_OPERATIONS, SchemaEngine
 from mlag_agent.schema.library import SchemaLibrary
-from mlag_agent.schema.model import ModuleRequest
+from mlag_agent.schema.nodes import ModuleRequest
 
 LEARN = (
     '<learn-entries xmlns="urn:mlag-agent:yang:mlag-simulator"><input><start-address>10.0.0.1</start-address>'

@@ -12,7 +12,7 @@ from mlag_agent.app import Device
 from mlag_agent.errors import ErrorTag, RpcError, RpcFailure, SchemaError, SettingsError
 from mlag_agent.features import monitoring
 from mlag_agent.features.base import Agent, Feature, Output, RpcInput, SessionInfo
-from mlag_agent.schema.model import ModuleRequest
+from mlag_agent.schema.nodes import ModuleRequest
 from netconf_client import DML, NC, NI, Client, channel, group, vpn
 
 Connect = Callable[..., Awaitable[Client]]

@@ -8,7 +8,7 @@ from typing import Any
 from mlag_agent import __version__
 from mlag_agent.features.base import Agent, Feature, StateProvider
 from mlag_agent.models import DeviceModel
-from mlag_agent.schema.model import ModuleRequest
+from mlag_agent.schema.nodes import ModuleRequest
 
 __all__ = ["feature"]
 

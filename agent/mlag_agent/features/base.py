@@ -22,8 +22,7 @@ from mlag_agent.datastore.transaction import Authorise, Transactor
 from mlag_agent.errors import ErrorTag, ErrorType, InfoElement, RpcError, RpcFailure
 from mlag_agent.notify.notifier import Notifier
 from mlag_agent.schema.library import SchemaLibrary
-from mlag_agent.schema.model import ModuleRequest
-from mlag_agent.schema.nodes import SchemaNode
+from mlag_agent.schema.nodes import ModuleRequest, SchemaNode
 
 __all__ = [
     "LEARNED",

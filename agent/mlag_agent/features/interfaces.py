@@ -12,7 +12,7 @@ from typing import Any
 from mlag_agent.data.build import Rows
 from mlag_agent.data.tree import Container, Keys, ListNode
 from mlag_agent.features.base import Agent, Feature, StateProvider
-from mlag_agent.schema.model import ModuleRequest
+from mlag_agent.schema.nodes import ModuleRequest
 
 __all__ = ["feature"]
 

@@ -15,8 +15,7 @@ from mlag_agent.features.base import Agent, Feature, StateProvider
 from mlag_agent.mlag import ChannelConfig, Engine, EngineRefused, GroupConfig, Plan
 from mlag_agent.mlag.state import ChannelState, EngineState
 from mlag_agent.models import DeviceModel
-from mlag_agent.schema.model import ModuleRequest
-from mlag_agent.schema.nodes import SchemaTree
+from mlag_agent.schema.nodes import ModuleRequest, SchemaTree
 
 __all__ = ["EngineSubscriber", "feature", "group_config", "password_transforms"]
 

@@ -9,7 +9,7 @@ from mlag_agent.data.encode import escape
 from mlag_agent.datastore.stores import Datastore
 from mlag_agent.errors import ErrorTag, InfoElement, RpcError, RpcFailure
 from mlag_agent.features.base import Agent, Data, Feature, Reply, RpcInput, SessionInfo, StateProvider
-from mlag_agent.schema.model import ModuleRequest
+from mlag_agent.schema.nodes import ModuleRequest
 
 __all__ = ["FEATURE"]
 

@@ -11,7 +11,7 @@ from mlag_agent.features import commit, editing, locks, sessions
 from mlag_agent.features.base import Agent, Feature, Reply, RpcInput, SessionInfo
 from mlag_agent.features.parameters import datastore
 from mlag_agent.features.reading import read_filter, read_reply
-from mlag_agent.schema.model import ModuleRequest
+from mlag_agent.schema.nodes import ModuleRequest
 
 __all__ = ["feature"]
 

@@ -9,7 +9,7 @@ from typing import Any
 from mlag_agent.errors import ErrorTag, RpcError, RpcFailure
 from mlag_agent.features.base import OK, Agent, Feature, Output, Reply, RpcInput, SessionInfo, StateProvider
 from mlag_agent.mlag import Engine, EntryKind, EntryType, Fault, Link, Selector
-from mlag_agent.schema.model import ModuleRequest
+from mlag_agent.schema.nodes import ModuleRequest
 
 __all__ = ["feature"]
 

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mlag_agent.features.base import Agent, Feature, StateProvider
-from mlag_agent.schema.model import ModuleRequest
-from mlag_agent.schema.nodes import Module
+from mlag_agent.schema.nodes import Module, ModuleRequest
 
 __all__ = ["FEATURE", "capability"]
 

@@ -18,8 +18,7 @@ from typing import Any
 import oopt_gnpy_libyang as ly
 
 from mlag_agent.errors import RpcFailure, SchemaError
-from mlag_agent.schema.model import ModuleRequest
-from mlag_agent.schema.nodes import Kind, SchemaNode, SchemaTree
+from mlag_agent.schema.nodes import Kind, ModuleRequest, SchemaNode, SchemaTree
 from mlag_agent.schema.operations import OUTPUT_SUFFIX
 from mlag_agent.schema.violations import ValueLookup, bounded, constraint_error, payload_error
 

@@ -9,14 +9,14 @@ import sys
 import sysconfig
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from mlag_agent.errors import SchemaError
+from mlag_agent.schema.cache import SchemaCache
 from mlag_agent.schema.engine import SchemaEngine
-from mlag_agent.schema.model import LoadedSchema, ModuleRequest, fingerprint, load_schema
-from mlag_agent.schema.nodes import Module, SchemaTree
+from mlag_agent.schema.loaded import LoadedSchema
+from mlag_agent.schema.nodes import Module, ModuleRequest, SchemaTree
 from mlag_agent.schema.scope import Scopes
 
 __all__ = ["ModuleRequest", "SchemaLibrary", "standard_folders", "yang_folder"]
@@ -40,6 +40,12 @@ def standard_folders() -> tuple[Path, ...]:
     raise SchemaError("the YANG modules of the pyang distribution are not installed; reinstall pyang with pip")
 
 
+def _read(requests: Sequence[ModuleRequest], folders: Sequence[Path]) -> LoadedSchema:
+    from mlag_agent.schema.model import load_schema  # noqa: PLC0415  # pyang, which a start from the cache never needs
+
+    return load_schema(requests, folders)
+
+
 @dataclass(frozen=True)
 class SchemaLibrary:
     """Everything that loading a module set gives.  ``folders`` were searched in order."""
@@ -49,12 +55,18 @@ class SchemaLibrary:
     operations: SchemaEngine
     folders: tuple[Path, ...]
     scopes: Scopes
+    content_id: str
+    """Changes with the module set, and only then (RFC 8525 section 3)."""
 
     @classmethod
-    def load(cls, requests: Sequence[ModuleRequest], extra_folders: Sequence[Path] = ()) -> SchemaLibrary:
-        """Load modules into pyang and libyang; raises SchemaError."""
+    def load(
+        cls, requests: Sequence[ModuleRequest], extra_folders: Sequence[Path] = (), cache: SchemaCache | None = None
+    ) -> SchemaLibrary:
+        """Load modules into pyang, or take them from the cache, and into libyang; raises SchemaError."""
         folders = (*extra_folders, yang_folder(), *standard_folders())
-        loaded: LoadedSchema = load_schema(requests, folders)
+        slot = None if cache is None else cache.slot(requests, folders)
+        kept = None if cache is None or slot is None else cache.get(slot)
+        loaded = _read(requests, folders) if kept is None else kept
         tree = loaded.tree
         # What pyang found to be implemented by augment or deviation is implemented in libyang too.
         implemented = [
@@ -65,12 +77,10 @@ class SchemaLibrary:
             for name, text in loaded.operations.items():
                 Path(folder, name).write_text(text, encoding="utf-8")
             operations = SchemaEngine.load(implemented, (Path(folder),), tree)
-        return cls(tree, SchemaEngine.load(implemented, folders, tree), operations, folders, loaded.scopes)
-
-    @cached_property
-    def content_id(self) -> str:
-        """Changes with the module set, and only then (RFC 8525 section 3)."""
-        return fingerprint(self.tree)[:32]
+        engine = SchemaEngine.load(implemented, folders, tree)
+        if cache is not None and slot is not None and kept is None:
+            cache.put(slot, loaded)  # not before libyang has taken it as well
+        return cls(tree, engine, operations, folders, loaded.scopes, loaded.content_id)
 
     def text(self, name: str, revision: str | None) -> str | None:
         """YANG text of a module or submodule of the set; None where there is none of that revision."""

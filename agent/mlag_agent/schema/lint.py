@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mlag_agent.errors import SchemaError
 from mlag_agent.schema.library import SchemaLibrary, standard_folders, yang_folder
-from mlag_agent.schema.model import ModuleRequest
+from mlag_agent.schema.nodes import ModuleRequest
 
 __all__ = ["lint", "main"]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from pyang import context, error, repository, xpath_lexer, xpath_parser
 
 from mlag_agent.errors import SchemaError
 from mlag_agent.schema.constraints import ConstraintCollector, conditions
+from mlag_agent.schema.loaded import LoadedSchema
 from mlag_agent.schema.nodes import (
     Case,
     Choice,
@@ -25,14 +26,15 @@ from mlag_agent.schema.nodes import (
     LeafType,
     Lexical,
     Module,
+    ModuleRequest,
     SchemaNode,
     SchemaTree,
     When,
 )
 from mlag_agent.schema.operations import operations_variants
-from mlag_agent.schema.scope import Scopes, classify
+from mlag_agent.schema.scope import classify
 
-__all__ = ["LoadedSchema", "ModuleRequest", "fingerprint", "load_schema"]
+__all__ = ["load_schema"]
 
 # pyang statement keyword to kind; choice and case are looked through.
 _KINDS = {
@@ -55,24 +57,6 @@ _INTEGERS = frozenset({"int8", "int16", "int32", "int64", "uint8", "uint16", "ui
 # for some); the two forms without a zone are cheap to compute here, all others are asked of libyang.
 _COMMON_TYPES = frozenset({"ietf-inet-types", "ietf-yang-types"})
 _ADDRESS_LEXICAL = {"ipv4-address-no-zone": Lexical.IPV4, "ipv6-address-no-zone": Lexical.IPV6}
-
-
-@dataclass(frozen=True, slots=True)
-class ModuleRequest:
-    """A module to implement, with the features to enable (RFC 7950 section 5.6.5)."""
-
-    name: str
-    features: tuple[str, ...] = ()
-    revision: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class LoadedSchema:
-    """The tree, the files of the operations context (name to text), and what changes can invalidate."""
-
-    tree: SchemaTree
-    operations: Mapping[str, str]
-    scopes: Scopes
 
 
 def load_schema(requests: Sequence[ModuleRequest], folders: Sequence[Path]) -> LoadedSchema:
@@ -205,7 +189,7 @@ class _Builder:
         for operation, tops in self._collector.references(root).items():
             operation.refers = tops
         scopes = classify(root, self._collector.constraints(root))
-        return LoadedSchema(tree, operations_variants(self._ctx), scopes)
+        return LoadedSchema(tree, operations_variants(self._ctx), scopes, _fingerprint(tree)[:32])
 
     def _children(self, stmt: Any, parent: SchemaNode, cases: tuple[Case, ...], holders: tuple[Any, ...] = ()) -> None:
         """The nodes below a statement; ``holders``: the statements of the choices and cases around them."""
@@ -451,12 +435,13 @@ def _members(chain: Sequence[Any], keyword: str) -> list[Any]:
     return next((found for t in chain if (found := t.search(keyword))), [])
 
 
-def fingerprint(tree: SchemaTree) -> str:
+def _fingerprint(tree: SchemaTree) -> str:
     """A digest of the module set: names, revisions, features, deviations (RFC 8525 content-id)."""
     digest = hashlib.sha256()
     for module in tree.modules.values():
         digest.update(
             repr((module.name, module.revision, module.implemented, module.features, module.deviations)).encode()
         )
-        digest.update(Path(module.path).read_bytes())
+        for name, revision, path in ((module.name, module.revision, module.path), *module.submodules):
+            digest.update(repr((name, revision)).encode() + Path(path).read_bytes())
     return digest.hexdigest()

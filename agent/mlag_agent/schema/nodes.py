@@ -11,7 +11,19 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
-__all__ = ["Case", "Choice", "Expression", "Kind", "LeafType", "Lexical", "Module", "SchemaNode", "SchemaTree", "When"]
+__all__ = [
+    "Case",
+    "Choice",
+    "Expression",
+    "Kind",
+    "LeafType",
+    "Lexical",
+    "Module",
+    "ModuleRequest",
+    "SchemaNode",
+    "SchemaTree",
+    "When",
+]
 
 
 class Kind(Enum):
@@ -43,6 +55,15 @@ class Lexical(Enum):
 
 # What stands directly below these stands in a NETCONF element, whose namespace is never that of a module.
 _OUTERMOST = frozenset({Kind.ROOT, Kind.INPUT, Kind.OUTPUT})
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleRequest:
+    """A module to implement, with the features to enable (RFC 7950 section 5.6.5)."""
+
+    name: str
+    features: tuple[str, ...] = ()
+    revision: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
