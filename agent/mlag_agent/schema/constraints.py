@@ -90,9 +90,7 @@ def _operation_of(node: SchemaNode) -> SchemaNode | None:
     return above
 
 
-def _tops_outside(
-    operation: SchemaNode, found: Reads, everywhere: frozenset[SchemaNode]
-) -> frozenset[SchemaNode]:
+def _tops_outside(operation: SchemaNode, found: Reads, everywhere: frozenset[SchemaNode]) -> frozenset[SchemaNode]:
     tops: set[SchemaNode] = set()
     for node in found.visited | found.used:
         if node.kind is Kind.ROOT and node in found.used:

@@ -78,8 +78,13 @@ class SchemaEngine:
             found = [e for e in errors if not e.message.startswith("List instance is missing its key")] or errors
             raise RpcFailure(*bounded(found, lambda error: payload_error(error, lookup), every=every))
 
-    def validate(self, document: str, contents: Contents, lookup: ValueLookup) -> None:
-        """Every constraint (RFC 7950 section 8.1); raises RpcFailure with one RpcError for each violation."""
+    def validate(
+        self, document: str, contents: Contents, lookup: ValueLookup, within: Callable[[str], bool] | None = None
+    ) -> None:
+        """Every constraint (RFC 7950 section 8.1); raises RpcFailure with one RpcError for each violation.
+
+        ``within``: of which nodes, by libyang's paths, violations count; None: of all.
+        """
         parse = ly.ParseOptions.Strict
         options = ly.ValidationOptions.MultiError
         if contents is Contents.CONFIG:
@@ -89,10 +94,12 @@ class SchemaEngine:
             # Only the module of the operation: the data tree is not in this context's documents.
             options |= ly.ValidationOptions.Present
         errors = self._run(document, parse, options)
+        if within is not None:
+            errors = [error for error in errors if error.data_path is None or within(error.data_path)]
         if errors:
             raise RpcFailure(*bounded(errors, lambda error: constraint_error(error, lookup)))
 
-    def check_operation(self, document: str, lookup: ValueLookup) -> None:
+    def check_operation(self, document: str, lookup: ValueLookup, within: Callable[[str], bool] | None = None) -> None:
         """``check_payload`` and ``validate`` of an operation's data, for the operations context.
 
         Nothing but the document decides there, so one that has passed is remembered and passes again.
@@ -100,7 +107,7 @@ class SchemaEngine:
         if document in self._passed:
             return
         self.check_payload(document, lookup)
-        self.validate(document, Contents.OPERATION, lookup)
+        self.validate(document, Contents.OPERATION, lookup, within)
         if len(document) <= PASSED_OPERATION_LENGTH:
             if len(self._passed) >= PASSED_OPERATIONS:
                 self._passed.clear()

@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from lxml import etree
 
 from mlag_agent.data.build import build
-from mlag_agent.data.decode import NETCONF_NS
+from mlag_agent.data.decode import NETCONF_NS, YANG_NS
 from mlag_agent.data.encode import encode
 from mlag_agent.errors import ErrorTag, ErrorType, InfoElement, RpcError, RpcFailure, SchemaError
 from mlag_agent.features.base import Agent, Data, Handler, Ok, Output, Reply, SessionInfo
-from mlag_agent.schema.nodes import SchemaNode
-from mlag_agent.server.parameters import read_parameters
+from mlag_agent.schema.nodes import Kind, SchemaNode
+from mlag_agent.server.parameters import read_action, read_parameters
 from mlag_agent.wire import messages
 from mlag_agent.wire.session import RpcReceived
 from mlag_agent.wire.xml import split_name
@@ -22,6 +22,7 @@ __all__ = ["Dispatcher"]
 
 _LOG = logging.getLogger(__name__)
 _OK = b"<ok/>"
+_ACTION = f"{{{YANG_NS}}}action"
 
 
 class Dispatcher:
@@ -40,17 +41,13 @@ class Dispatcher:
         """The whole reply, and the errors in it.  Raises nothing but what cancels the session."""
         attributes = received.attributes
         try:
-            schema = self._operation(received.operation, session)
-            handler = self._handlers.get(schema)
-            if handler is None:
-                raise RpcFailure(_not_supported(schema))
-            given = read_parameters(
-                self._agent.library,
-                schema,
-                received.operation,
-                strict=self._agent.strict,
-                on_leniency=session.on_leniency,
-            )
+            if received.operation.tag == _ACTION:
+                schema, given = read_action(self._agent, received.operation, on_leniency=session.on_leniency)
+                handler = self._handler(schema)
+            else:
+                schema = self._operation(received.operation, session)
+                handler = self._handler(schema)
+                given = read_parameters(self._agent, schema, received.operation, on_leniency=session.on_leniency)
             result = await handler(self._agent, session, given)
             return messages.reply(attributes, self._body(schema, result)), ()
         except RpcFailure as failure:
@@ -70,6 +67,13 @@ class Dispatcher:
         words = f"internal error ({type(bug).__name__}); the agent's log has the details"
         found = (RpcError(ErrorTag.OPERATION_FAILED, words),)
         return messages.error_reply(received.attributes, found), found
+
+    def _handler(self, schema: SchemaNode) -> Handler:
+        handler = self._handlers.get(schema)
+        if handler is None:
+            words = f"{schema.path} has no code behind it on this server"
+            raise RpcFailure(RpcError(ErrorTag.OPERATION_NOT_SUPPORTED, words, type=ErrorType.PROTOCOL))
+        return handler
 
     def _operation(self, element: etree._Element, session: SessionInfo) -> SchemaNode:
         namespace, name = split_name(element)
@@ -109,28 +113,23 @@ class Dispatcher:
             return messages.data(result.content, namespace=result.namespace)
         assert isinstance(result, Output)
         output = schema.child("output")
-        if output is None:
-            raise SchemaError(f"{schema.path} has no output")
+        assert output is not None  # pyang gives every rpc and action one
         made = build(output, result.values)
         return encode(made.children.items(), self._namespaces) or _OK
-
-
-def _not_supported(schema: SchemaNode) -> RpcError:
-    words = f"{schema.path} has no code behind it on this server"
-    return RpcError(ErrorTag.OPERATION_NOT_SUPPORTED, words, type=ErrorType.PROTOCOL)
 
 
 def _handlers(agent: Agent) -> Mapping[SchemaNode, Handler]:
     tree = agent.library.tree
     by_name = {f"{node.module.name}:{node.name}": node for node in tree.rpcs.values()}
+    by_name |= {node.path: node for node in tree.data.everything() if node.kind is Kind.ACTION}
     handlers: dict[SchemaNode, Handler] = {}
     for feature in agent.features:
-        for name, handler in feature.rpcs.items():
+        for name, handler in (*feature.rpcs.items(), *feature.actions.items()):
             if name not in by_name:
                 raise SchemaError(f"feature {feature.name} handles {name}, which no module has")
             handlers[by_name[name]] = handler
-        for request in () if feature.data_only else feature.modules:
-            for name, node in by_name.items():
-                if node.module.name == request.name and node not in handlers:
-                    raise SchemaError(f"the rpc {name} has no handler in feature {feature.name}")
+        served = set() if feature.data_only else {request.name for request in feature.modules}
+        for name, node in by_name.items():
+            if node.module.name in served and node not in handlers:
+                raise SchemaError(f"the {node.kind.name.lower()} {name} has no handler in feature {feature.name}")
     return handlers
