@@ -8,10 +8,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 PYTEST_WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test lint types yang layers bench check clean
+.PHONY: help demo run test lint types yang layers bench bench-peers check clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # The stamps make a second run cost nothing; pyproject.toml is what they depend on.
 $(VENV)/pip.stamp:
@@ -54,8 +54,11 @@ layers: $(VENV)/dev.stamp ## Dependencies between layers point one way
 yang: $(VENV)/dev.stamp ## Our YANG modules: pyang's lint, and libyang loads each
 	@$(BIN)/python -m mlag_agent.schema.lint
 
-bench: $(VENV)/dev.stamp ## Speed, side by side with an SSH echo server
-	@$(BIN)/python -m benchmarks
+bench: $(VENV)/dev.stamp ## Speed, side by side with an SSH echo server and the peers that are installed (four minutes)
+	@$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+bench-peers: ## Install what `make bench` compares with: the PyPI package netconf; as root on Debian, Yuma123's netconfd
+	@PYTHON=$(PYTHON) benchmarks/peers/install.sh
 
 check: lint types layers yang test bench ## All of it
 

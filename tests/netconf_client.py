@@ -6,7 +6,9 @@ It shares the server's framing code and nothing else: replies are parsed with lx
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
+import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -99,6 +101,23 @@ class Reply:
         return [str(element.text) for element in self.root.iter(f"{{*}}{name}")]
 
 
+class _TlsConnection:
+    """A TLS connection with those names of asyncssh's classes that :class:`Client` uses."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.stdout, self.stdin = reader, writer
+
+    def close(self) -> None:
+        self.stdin.close()
+
+    async def wait_closed(self) -> None:
+        with contextlib.suppress(OSError):  # the server may have been quicker
+            await self.stdin.wait_closed()
+
+    def abort(self) -> None:
+        self.stdin.transport.abort()
+
+
 @dataclass
 class Client:
     """One session; replies come in the order of the requests."""
@@ -126,7 +145,27 @@ class Client:
             agent_path=None, config=None, gss_host=None,
         )  # fmt: skip
         process = await connection.create_process(subsystem="netconf", encoding=None)
-        client = cls(process, connection)
+        return await cls(process, connection)._begin(versions, say_hello=say_hello)
+
+    @classmethod
+    async def connect_tls(
+        cls,
+        port: int,
+        context: ssl.SSLContext,
+        *,
+        versions: Sequence[str] = (BASE_1_0, BASE_1_1),
+        say_hello: bool = True,
+    ) -> Client:
+        """The same over TLS; ``context`` has the client's certificate."""
+        connection = _TlsConnection(*await asyncio.open_connection("127.0.0.1", port, ssl=context))
+        try:
+            return await cls(connection, connection)._begin(versions, say_hello=say_hello)  # type: ignore[arg-type]
+        except BaseException:
+            connection.abort()
+            raise
+
+    async def _begin(self, versions: Sequence[str], *, say_hello: bool) -> Client:
+        client = self
         client.hello = etree.fromstring(await client.receive_bytes())
         if say_hello:
             client.process.stdin.write(encode(messages.hello(versions), Framing.END_OF_MESSAGE))

@@ -313,7 +313,7 @@ class TestOther:
     async def test_models(self, run: Run) -> None:
         code, out = await self.output(await run("models"))
         assert code == 0
-        assert re.search(r"^CE6866 +IPv4 and IPv6$", out, re.M)
+        assert re.search(r"^CE6866 +IPv4 and IPv6  vxlan port-group virtual-peer-link vlanif-bypass$", out, re.M)
         assert re.search(r"^CE6885-LL:low-latency +IPv4 only$", out, re.M)
 
     async def test_version_and_help(self, run: Run) -> None:

@@ -26,7 +26,7 @@ from mlag_agent.datastore.persist import Journal, Stored
 from mlag_agent.datastore.stores import Datastore, Datastores
 from mlag_agent.datastore.transaction import Transactor
 from mlag_agent.errors import RpcFailure, SettingsError
-from mlag_agent.features import agent_state, interfaces, mlag, monitoring, netconf, simulator, yang_library
+from mlag_agent.features import agent_state, interfaces, mlag, monitoring, nacm, netconf, simulator, yang_library
 from mlag_agent.features.base import Agent, Feature
 from mlag_agent.mlag import DeviceIdentity, Engine, EngineTimers, TableCapacity
 from mlag_agent.models import find_model
@@ -35,13 +35,13 @@ from mlag_agent.schema.cache import SchemaCache
 from mlag_agent.schema.library import SchemaLibrary
 from mlag_agent.schema.nodes import ModuleRequest
 from mlag_agent.server.dispatcher import Dispatcher
+from mlag_agent.server.endpoints import Endpoints
 from mlag_agent.server.registry import Registry
 from mlag_agent.server.session import NetconfSession
 from mlag_agent.server.transports.connection import Connection
 from mlag_agent.server.transports.hostkey import load_or_create_host_key
-from mlag_agent.server.transports.ssh import SshListener, SshSettings, SshTransport
 from mlag_agent.wire.capabilities import BASE_1_0, BASE_1_1
-from mlag_agent.wire.session import Session
+from mlag_agent.wire.session import Limits, Session
 
 __all__ = ["Device"]
 
@@ -57,7 +57,7 @@ def _library(requests: tuple[ModuleRequest, ...], folders: tuple[Path, ...], cac
 class Device:
     """One simulated switch with its agent.  ``async with`` starts and ends it.
 
-    ``timers`` are the engine's, ``ssh`` the transport's limits, ``features`` behaviour for more modules than the
+    ``timers`` are the engine's, ``features`` behaviour for more modules than the
     agent's own, ``call_later`` measures the time-out of confirmed commits instead of the event loop.  Raises
     SettingsError or SchemaError when it cannot start; then nothing is left behind.
     """
@@ -67,16 +67,14 @@ class Device:
         settings: Settings,
         *,
         timers: EngineTimers | None = None,
-        ssh: SshSettings | None = None,
         features: Sequence[Feature] = (),
         call_later: CallLater | None = None,
     ) -> None:
         self.settings = settings
         self._timers = timers
-        self._ssh = ssh
         self._features = tuple(features)
         self._call_later = call_later
-        self._listener: SshListener | None = None
+        self._endpoints: Endpoints | None = None
         self._users: Users | None = None
         self._journal: Journal | None = None
         self._engine: Engine | None = None
@@ -88,8 +86,13 @@ class Device:
     @property
     def port(self) -> int:
         """The TCP port that NETCONF over SSH is served on."""
-        assert self._listener is not None, "the device is not started"
-        return self._listener.port
+        return self.endpoints.ssh_port
+
+    @property
+    def endpoints(self) -> Endpoints:
+        """What clients connect to."""
+        assert self._endpoints is not None, "the device is not started"
+        return self._endpoints
 
     @property
     def engine(self) -> Engine:
@@ -129,13 +132,14 @@ class Device:
         )
         await engine.start()
         features = (
-            netconf.feature(startup=settings.startup),
+            *_netconf_features(settings),
             monitoring.FEATURE,
             yang_library.FEATURE,
             interfaces.feature(),
             mlag.feature(engine, model),
             simulator.feature(engine),
             agent_state.feature(settings.device.name, model),
+            nacm.feature(),
             *self._features,
         )
         features += (_extra_modules(settings, features),)
@@ -148,10 +152,15 @@ class Device:
         agent = self._agent = self._make_agent(library, features, sealer, engine, self._journal)
         await self._restore(agent)
         dispatcher = Dispatcher(agent)
+        limits = settings.limits
+        wire_limits = Limits(limits.message_size, limits.hello_size, limits.depth)
 
         async def on_session(connection: Connection) -> None:
             wire = Session(
-                session_id=self.registry.take_number(), capabilities=agent.capabilities, strict=settings.strict
+                session_id=self.registry.take_number(),
+                capabilities=agent.capabilities,
+                limits=wire_limits,
+                strict=settings.strict,
             )
             session = NetconfSession(
                 connection,
@@ -163,24 +172,28 @@ class Device:
             )
             await session.run()
 
-        self._listener = await SshTransport(self._ssh).start(
-            settings.listen.host,
-            settings.listen.port,
-            host_keys=[host_key],
-            users=self._users,
-            on_session=on_session,
-        )
+        self._endpoints = Endpoints(settings, users=self._users, host_keys=[host_key], on_session=on_session)
+        await self._endpoints.start()
 
     def _make_agent(
         self, library: SchemaLibrary, features: tuple[Feature, ...], sealer: Sealer, engine: Engine, journal: Journal
     ) -> Agent:
         nothing = empty(library.tree.data)
         startup = self.settings.startup
-        stores = Datastores(nothing, nothing if startup else None)
+        stores = Datastores(nothing, nothing if startup else None, candidate=self.settings.candidate)
+        settings = self.settings
+        assert self._users is not None
+        access = nacm.make_access_control(
+            library.tree,
+            enforced=settings.access.nacm,
+            recovery=frozenset(settings.access.recovery_users),
+            groups_of=self._users.groups,
+        )
+        rules = nacm.RuleSubscriber(access, library.tree)
         subscriber = mlag.EngineSubscriber(engine, sealer)
         # With a startup datastore running is what was booted and edited since: it does not outlive the process.
-        transactor = Transactor(library, stores, subscribers=(subscriber,), journal=None if startup else journal)
-        transactor.published.append(subscriber.applied)
+        transactor = Transactor(library, stores, subscribers=(rules, subscriber), journal=None if startup else journal)
+        transactor.published += (rules.applied, subscriber.applied)
         return Agent(
             library=library,
             stores=stores,
@@ -190,13 +203,14 @@ class Device:
             journal=journal,
             sessions=self.registry,
             notifier=Notifier(),
-            strict=self.settings.strict,
+            access=access,
+            strict=settings.strict,
             capabilities=_capabilities(library, features),
             features=features,
         )
 
     def _own_ports(self) -> Mapping[int, str]:
-        return {} if self._listener is None else {self._listener.port: "NETCONF over SSH of this agent"}
+        return {} if self._endpoints is None else self._endpoints.ports()
 
     async def _restore(self, agent: Agent) -> None:
         """Running as it was last committed; with a startup datastore, as that says.
@@ -240,9 +254,9 @@ class Device:
                 last_first.push_async_callback(self._engine.aclose)
             if self._agent is not None:
                 last_first.push_async_callback(self._agent.commits.aclose)
-            if self._listener is not None:
-                last_first.push_async_callback(self._listener.aclose)
-            self._listener = self._engine = self._journal = self._users = None
+            if self._endpoints is not None:
+                last_first.push_async_callback(self._endpoints.aclose)
+            self._endpoints = self._engine = self._journal = self._users = None
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -263,6 +277,15 @@ def _state_folder(settings: Settings) -> Path:
             f"cannot make the state folder {folder}: {error.strerror}", "give --state FOLDER"
         ) from error
     return folder
+
+
+def _netconf_features(settings: Settings) -> Sequence[Feature]:
+    """NETCONF itself, with the datastores that the settings ask for; raises SettingsError."""
+    modes = netconf.Modes(settings.candidate, settings.writable_running, settings.startup)
+    found = [netconf.feature(modes)]
+    if modes.candidate == "private":
+        found.append(netconf.private_candidate())
+    return found
 
 
 def _extra_modules(settings: Settings, features: Sequence[Feature]) -> Feature:

@@ -77,6 +77,14 @@ def cli(verbose: int) -> None:
 @click.option("--model", help=f"Device model; decides on YANG features.  [default: {DEFAULT_MODEL}]")
 @click.option("--user", help=f"A user who may log in; the password is taken from {PASSWORD_VARIABLE}.")
 @click.option("--authorized-keys", type=click.Path(path_type=Path), help="Public keys that let the user in.")
+@click.option(
+    "--level",
+    type=click.IntRange(0, 3),
+    help="The user's level: 0 nothing, 1 reads, 2 configures, 3 everything (default).",
+)
+@click.option(
+    "--nacm/--no-nacm", default=None, help="Access control (RFC 8341); without it everybody may do everything."
+)
 @click.option("--rendezvous", type=click.Path(path_type=Path), help="Folder where agents of this machine meet.")
 @click.option("--pair", help="Name of the pair in the rendezvous folder.")
 @click.option(
@@ -88,6 +96,12 @@ def cli(verbose: int) -> None:
 )
 @click.option("--module", "modules", multiple=True, help="Serve one more module: NAME or NAME:FEATURE,FEATURE.")
 @click.option("--schema-cache", help="Folder where loaded modules are kept, or off.  [default: the user's cache]")
+@click.option(
+    "--candidate", type=click.Choice(["shared", "private", "none"]), help="The candidate datastore.  [default: shared]"
+)
+@click.option(
+    "--writable-running/--no-writable-running", default=None, help="Whether running can be edited without a candidate."
+)
 @click.option("--startup/--no-startup", default=None, help="Have a startup datastore; running is then not durable.")
 @click.option(
     "--strict/--no-strict", default=None, help="Refuse what RFC 6241 does not allow, e.g. missing namespaces."
@@ -151,9 +165,10 @@ def hash_password_command(password: str) -> None:
 
 @cli.command()
 def models() -> None:
-    """List the device models."""
+    """List the device models, with the features of dfs-m-lag that each has."""
     for model in MODELS.values():
-        click.echo(f"{model.name:24} {'IPv4 and IPv6' if model.ipv6 else 'IPv4 only'}")
+        more = " ".join(feature for feature in model.features if feature != "ipv6")
+        click.echo(f"{model.name:24} {'IPv4 and IPv6' if model.ipv6 else 'IPv4 only':14} {more}".rstrip())
 
 
 def _with_options(settings: Settings, given: dict[str, object]) -> Settings:
@@ -167,16 +182,19 @@ def _with_options(settings: Settings, given: dict[str, object]) -> Settings:
     device = {key: text(key) for key in ("name", "model") if key in options}
     listen = {key: options[key] for key in ("host", "port") if key in options}
     fabric = {key: text(key) for key in ("rendezvous", "pair") if key in options}
-    top: dict[str, object] = {key: options[key] for key in ("strict", "startup") if key in options}
-    top |= {key: text(key) for key in ("state", "schema_cache") if key in options}
+    top: dict[str, object] = {key: options[key] for key in ("strict", "startup", "writable_running") if key in options}
+    top |= {key: text(key) for key in ("state", "schema_cache", "candidate") if key in options}
     if "yang_dirs" in options:
         top["yang_dirs"] = tuple(map(str, given["yang_dirs"]))  # type: ignore[call-overload]
     if "modules" in options:
         top["modules"] = given["modules"]
+    if "nacm" in options:
+        top["access"] = replace(settings.access, nacm=bool(options["nacm"]))
     if "user" in options:
-        top["users"] = (*settings.users, _user(str(options["user"]), text("authorized_keys")))
-    elif "authorized_keys" in options:
-        raise SettingsError("--authorized-keys needs --user NAME")
+        user = _user(str(options["user"]), text("authorized_keys"))
+        top["users"] = (*settings.users, replace(user, level=options["level"]) if "level" in options else user)
+    elif alone := {"authorized_keys", "level"} & options.keys():
+        raise SettingsError(f"--{min(alone).replace('_', '-')} needs --user NAME")
     return checked(
         replace(
             settings,
@@ -209,8 +227,8 @@ async def _serve(all_settings: Sequence[Settings], password: str | None = None) 
     async with AsyncExitStack() as stack:
         devices = [await stack.enter_async_context(Device(settings)) for settings in all_settings]
         for device in devices:
-            listen = device.settings.listen
-            click.echo(f"ready: {device.settings.device.name} serves NETCONF on {listen.host} port {device.port}")
+            for what, host, port in device.endpoints.served():
+                click.echo(f"ready: {device.settings.device.name} serves {what} on {host} port {port}")
         if len(devices) > 1:
             _how_to_connect(devices, password)
         sys.stdout.flush()

@@ -17,7 +17,8 @@ from typing import Annotated, Literal
 import asyncssh
 import msgspec
 
-from mlag_agent.access.users import User, hash_password, parse_authorized_keys
+from mlag_agent.access.cert_to_name import Fingerprint, MapType, NameRule
+from mlag_agent.access.users import MANAGEMENT, User, hash_password, parse_authorized_keys
 from mlag_agent.errors import SettingsError
 from mlag_agent.mlag import HostFabric, LoopbackFabric, PeerLinkAddresses
 from mlag_agent.models import DEFAULT_MODEL
@@ -26,17 +27,23 @@ from mlag_agent.schema.nodes import ModuleRequest
 
 __all__ = [
     "DEFAULT_PORT",
+    "DEFAULT_TLS_PORT",
+    "AccessSettings",
+    "CertToNameSettings",
     "DeviceSettings",
     "FabricSettings",
+    "LimitSettings",
     "ListenSettings",
     "Settings",
     "TableSettings",
+    "TlsSettings",
     "UserSettings",
     "cache_folder",
     "checked",
     "load_settings",
     "make_fabric",
     "make_modules",
+    "make_name_rules",
     "make_users",
     "read_authorized_keys",
     "user_with_password",
@@ -45,11 +52,18 @@ __all__ = [
 # Unprivileged, and named in the README; 830 needs root or a capability.
 DEFAULT_PORT = 8300
 
+DEFAULT_TLS_PORT = 6513
+"""RFC 7589 section 8."""
+
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 """RFC 7950 section 14, identifier."""
 
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
+Count = Annotated[int, msgspec.Meta(ge=1, le=100_000)]
+Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
+SecondsOrNone = Annotated[float, msgspec.Meta(ge=0, le=86_400)]
+"""0 switches the limit off."""
 
 
 class _Frozen(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
@@ -64,10 +78,58 @@ class DeviceSettings(_Frozen, frozen=True):
 
 
 class ListenSettings(_Frozen, frozen=True):
-    """Where NETCONF over SSH is served; port 0 takes a free one."""
+    """Where NETCONF over SSH is served, if it is; port 0 takes a free one."""
 
     host: str = "127.0.0.1"
     port: Port = DEFAULT_PORT
+    ssh: bool = True
+
+
+class CertToNameSettings(_Frozen, frozen=True):
+    """One entry of RFC 7407's list ``cert-to-name``: which certificates it is for, and how they give a user's name."""
+
+    id: Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
+    fingerprint: str
+    map_type: MapType
+    name: Name | None = None
+
+
+class TlsSettings(_Frozen, frozen=True):
+    """NETCONF over TLS (RFC 7589): PEM files, and where it is served; port 0 takes a free one.
+
+    ``listen = false``: the certificates are for call home only.
+    """
+
+    certificate: str
+    key: str
+    client_ca: str
+    crl: str | None = None
+    host: str = "127.0.0.1"
+    port: Port = DEFAULT_TLS_PORT
+    listen: bool = True
+    cert_to_name: tuple[CertToNameSettings, ...] = ()
+
+
+class LimitSettings(_Frozen, frozen=True):
+    """What clients may take of this agent; times in seconds, sizes in bytes.
+
+    The reasons stand with the constants in ``server.transports.admission`` and ``wire``.
+    """
+
+    max_sessions: Count = 512
+    max_sessions_per_user: Count = 256
+    max_connections: Count = 512
+    max_unauthenticated: Count = 256
+    max_auth_attempts: Count = 6
+    login_timeout: Seconds = 30.0
+    hello_timeout: Seconds = 60.0
+    idle_timeout: Seconds = 60.0
+    unread_timeout: SecondsOrNone = 600.0
+    keepalive_interval: SecondsOrNone = 0.0
+    stop_timeout: SecondsOrNone = 10.0
+    message_size: Annotated[int, msgspec.Meta(ge=16 * 1024, le=1024**3)] = 30 * 1024 * 1024
+    hello_size: Annotated[int, msgspec.Meta(ge=16 * 1024, le=16 * 1024**2)] = 1024 * 1024
+    depth: Annotated[int, msgspec.Meta(ge=32, le=250)] = 128
 
 
 class UserSettings(_Frozen, frozen=True):
@@ -76,6 +138,18 @@ class UserSettings(_Frozen, frozen=True):
     name: Name
     password_hash: str | None = None
     authorized_keys: str | None = None
+    level: Annotated[int, msgspec.Meta(ge=0, le=3)] = MANAGEMENT
+    """The device's: 0 visit, 1 monitoring, 2 configuration, 3 management (DOMAIN 5.3)."""
+    groups: tuple[Name, ...] = ()
+    """More groups of ietf-netconf-acm that the user is in."""
+
+
+class AccessSettings(_Frozen, frozen=True):
+    """Access control (RFC 8341).  ``nacm = false`` turns it off, whatever is configured."""
+
+    nacm: bool = True
+    recovery_users: tuple[Name, ...] = ()
+    """Users to whom no rule applies (RFC 8341 section 3.3.3)."""
 
 
 class FabricSettings(_Frozen, frozen=True):
@@ -106,10 +180,15 @@ class Settings(_Frozen, frozen=True):
     state: str = "mlag-agent-state"
     device: DeviceSettings = DeviceSettings()
     listen: ListenSettings = ListenSettings()
+    tls: TlsSettings | None = None
+    limits: LimitSettings = LimitSettings()
     users: tuple[UserSettings, ...] = ()
+    access: AccessSettings = AccessSettings()
     fabric: FabricSettings = FabricSettings()
     tables: TableSettings = TableSettings()
     strict: bool = False
+    candidate: Literal["shared", "private", "none"] = "shared"
+    writable_running: bool = True
     startup: bool = False
     yang_dirs: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
@@ -159,20 +238,28 @@ def make_modules(settings: Settings) -> tuple[ModuleRequest, ...]:
 
 
 def make_users(settings: Settings) -> tuple[User, ...]:
-    """The users of the settings; raises SettingsError, also when there is none."""
+    """The users of the settings; raises SettingsError, also when nobody could come in, by TLS neither."""
     users = []
     for user in settings.users:
         keys: tuple[asyncssh.SSHKey, ...] = ()
         if user.authorized_keys is not None:
             keys = read_authorized_keys(Path(user.authorized_keys))
-        users.append(User(user.name, user.password_hash, keys))
-    if not users:
+        users.append(User(user.name, user.password_hash, keys, user.level, frozenset(user.groups)))
+    if not users and (settings.tls is None or not settings.tls.cert_to_name):
         raise SettingsError(
             "no user is set, so nobody could log in",
             "give --user NAME with --authorized-keys FILE or the password in MLAG_AGENT_PASSWORD,"
             " or [[users]] in the settings file",
         )
     return tuple(users)
+
+
+def make_name_rules(tls: TlsSettings) -> tuple[NameRule, ...]:
+    """The cert-to-name list of the settings; raises SettingsError."""
+    return tuple(
+        NameRule(entry.id, Fingerprint.parse(entry.fingerprint), entry.map_type, entry.name)
+        for entry in tls.cert_to_name
+    )
 
 
 def read_authorized_keys(path: Path) -> tuple[asyncssh.SSHKey, ...]:

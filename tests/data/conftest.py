@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from mlag_agent.data.encode import encode_children
 from mlag_agent.data.tree import Container, empty
 from mlag_agent.datastore.payload import PayloadReader
 from mlag_agent.errors import RpcError, RpcFailure
+from mlag_agent.models import DEFAULT_MODEL, MODELS, DeviceModel
 from mlag_agent.schema.library import ModuleRequest, SchemaLibrary
 
 FOLDER = Path(__file__).parent / "yang"
@@ -88,14 +90,28 @@ def bench() -> Bench:
     return Bench([ModuleRequest("toolbox"), ModuleRequest("toolbox-types")], [FOLDER])
 
 
-@pytest.fixture(scope="session")
-def mlag_bench() -> Bench:
+def model_bench(model: DeviceModel) -> Bench:
+    """The modules as a device of that model serves them."""
     return Bench(
         [
-            ModuleRequest("dfs-m-lag", ("ipv6",)),
+            ModuleRequest("dfs-m-lag", model.features),
+            ModuleRequest("dfs-m-lag-interfaces"),
             ModuleRequest("dfs-m-lag-deviations"),
+            ModuleRequest(model.deviations),
             ModuleRequest("ietf-network-instance"),
             ModuleRequest("ietf-interfaces"),
             ModuleRequest("iana-if-type"),
+            ModuleRequest("ietf-ip"),
         ]
     )
+
+
+@pytest.fixture(scope="session")
+def mlag_bench() -> Bench:
+    return model_bench(MODELS[DEFAULT_MODEL])
+
+
+@pytest.fixture(scope="session")
+def bench_of() -> Callable[[str], Bench]:
+    """``bench_of(model name)``."""
+    return cache(lambda name: model_bench(MODELS[name]))

@@ -17,7 +17,7 @@ from mlag_agent.data.encode import encode_children
 from mlag_agent.datastore.stores import Datastores
 from mlag_agent.datastore.transaction import Transactor
 from mlag_agent.errors import RpcFailure
-from mlag_agent.schema.library import standard_folders, yang_folder
+from mlag_agent.schema.library import own_folders, standard_folders
 
 GROUP = "/dfs-m-lag:m-lag/dfs-groups/dfs-group[id='1']"
 SOURCE = f"{GROUP}/peer-link-source"
@@ -276,7 +276,7 @@ def yangson_model(mlag_bench: Any) -> DataModel:
             ],
         }
     }
-    return DataModel(json.dumps(library), [str(f) for f in (yang_folder(), *standard_folders())])
+    return DataModel(json.dumps(library), [str(f) for f in (*own_folders(), *standard_folders())])
 
 
 @pytest.mark.parametrize("family", ["ipv4", "ipv6"])

@@ -149,3 +149,17 @@ async def test_what_was_not_checked_before_is_checked_entirely(bench: Bench) -> 
     assert len(bench.recorder.documents) == 2
     await bench.commit(rows(row(2)))
     assert await bench.commit(rows(row(2, 0))) == [rows(row(2, 0), NEEDS)]
+
+
+async def test_a_private_candidate_that_was_overtaken(bench: Bench) -> None:
+    """What it puts on top of running is checked, not what others have committed meanwhile, nor what was there."""
+    await bench.commit(rows(*map(row, range(2000)), NEEDS))
+    stores = bench.stores = Datastores(bench.stores.running, candidate="private")
+    transactor = bench.transactor = Transactor(bench.transactor._library, stores)
+    await transactor.apply(bench.edited(rows(row(1, 0))))
+    stores.edit_candidate(1, bench.edited(rows(row(77, 0))))
+    await transactor.apply(bench.edited(rows(row(78, 0), row(1500, 0))))
+    bench.recorder.documents.clear()
+    await transactor.apply(lambda: stores.to_commit(1))
+    assert bench.recorder.documents == [rows(row(77, 0), NEEDS)]
+    assert stores.running == bench.edited(rows(*(row(number, 0) for number in (1, 77, 78, 1500))))

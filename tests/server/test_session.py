@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 
 from mlag_agent.app import Device
-from mlag_agent.server.transports.ssh import SshSettings
+from mlag_agent.config import LimitSettings
 from mlag_agent.wire.capabilities import BASE_1_0
 from netconf_client import LIMIT, NC, Client, channel, group
 
@@ -166,7 +166,7 @@ class TestHello:
         assert device.registry.in_bad_hellos == 1
 
     async def test_none(self, start: Start, connect: Connect, caplog: pytest.LogCaptureFixture) -> None:
-        device = await start("impatient", ssh=SshSettings(hello_timeout=0.2))
+        device = await start("impatient", limits=LimitSettings(hello_timeout=0.2))
         with caplog.at_level(logging.INFO, "mlag_agent"):
             rogue = await connect(device, say_hello=False)
             await rogue.ended()

@@ -23,9 +23,11 @@ from lxml import etree
 
 from mlag_agent.access.users import User, Users, hash_password
 from mlag_agent.errors import SettingsError
+from mlag_agent.server.transports.admission import Admission, TransportLimits
 from mlag_agent.server.transports.connection import Connection
 from mlag_agent.server.transports.hostkey import load_or_create_host_key
-from mlag_agent.server.transports.ssh import SshListener, SshSettings, SshTransport
+from mlag_agent.server.transports.ssh import SshTransport
+from mlag_agent.server.transports.tasks import SessionTasks
 from mlag_agent.wire import messages
 from mlag_agent.wire.capabilities import BASE_1_0, BASE_1_1
 from mlag_agent.wire.framing import FrameDecoder, Framing, encode
@@ -108,7 +110,28 @@ class Pump:
                 self.changed.clear()
 
 
-Start = Callable[..., Awaitable[SshListener]]
+class Listener(SshTransport):
+    """A transport that listens, and whose end is the whole agent's: sessions first."""
+
+    def __init__(self, on_session: Callable[[Connection], Awaitable[None]], users: Users, limits: TransportLimits):
+        self.tasks = SessionTasks(on_session)
+        super().__init__(host_keys=[HOST_KEY], users=users, admission=Admission(limits), sessions=self.tasks)
+
+    @property
+    def sessions(self) -> int:
+        return self.admission.sessions
+
+    @property
+    def connections(self) -> int:
+        return self.admission.connections
+
+    async def aclose(self) -> None:
+        self.stop_listening()
+        await self.tasks.stop(self.limits.stop_timeout)
+        await super().aclose()
+
+
+Start = Callable[..., Awaitable[Listener]]
 
 
 @pytest.fixture
@@ -121,17 +144,18 @@ async def start(pump: Pump) -> AsyncIterator[Start]:
     """Starts listeners; after the test each is closed and nothing of it may be left."""
     before = asyncio.all_tasks()
     users = Users([User(USER, HASH, (USER_KEY.convert_to_public(),))])
-    listeners: list[SshListener] = []
+    listeners: list[Listener] = []
 
-    async def begin(on_session: Callable[[Connection], Awaitable[None]] = pump, **settings: float) -> SshListener:
-        transport = SshTransport(SshSettings(**settings))  # type: ignore[arg-type]
-        listener = await transport.start("127.0.0.1", host_keys=[HOST_KEY], users=users, on_session=on_session)
+    async def begin(on_session: Callable[[Connection], Awaitable[None]] = pump, **limits: float) -> Listener:
+        listener = Listener(on_session, users, TransportLimits(**limits))  # type: ignore[arg-type]
+        await listener.listen("127.0.0.1")
         listeners.append(listener)
         return listener
 
     yield begin
     for listener in listeners:
         await listener.aclose()
+        assert len(listener.tasks) == 0
         assert listener.sessions == 0
         assert listener.connections == 0
     users.close()
@@ -140,7 +164,7 @@ async def start(pump: Pump) -> AsyncIterator[Start]:
 
 
 @contextlib.asynccontextmanager
-async def client(listener: SshListener, **options: object) -> AsyncIterator[asyncssh.SSHClientConnection]:
+async def client(listener: Listener, **options: object) -> AsyncIterator[asyncssh.SSHClientConnection]:
     merged = {"username": USER, "password": PASSWORD, "client_keys": None, "known_hosts": None, "agent_path": None}
     connection = await asyncssh.connect("127.0.0.1", listener.port, config=None, **(merged | options))  # type: ignore[arg-type]
     async with connection:
@@ -541,7 +565,7 @@ class TestClosing:
             silent = await asyncio.open_connection("127.0.0.1", listener.port)
             await silent[0].readline()
             await listener.aclose()
-            assert pump.ended == ["cancelled", "cancelled"]
+            assert pump.ended == ["the agent is shutting down"] * 2
             await end_of(one)
             await end_of(two)
             with contextlib.suppress(ConnectionError):  # reset or end: both are closed
@@ -586,11 +610,11 @@ class TestClosing:
 
     async def test_the_port_is_in_use(self, start: Start) -> None:
         listener = await start()
-        users = Users([])
+        other = Listener(Pump(), listener.users, TransportLimits())
         with pytest.raises(SettingsError, match=f"port {listener.port}") as caught:
-            await SshTransport().start("127.0.0.1", listener.port, host_keys=[HOST_KEY], users=users, on_session=Pump())
+            await other.listen("127.0.0.1", listener.port)
         assert "another program" in caught.value.hint
-        users.close()
+        await other.aclose()
 
 
 class TestOtherClients:

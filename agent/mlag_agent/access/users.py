@@ -18,15 +18,19 @@ from dataclasses import dataclass, field
 import argon2
 import asyncssh
 
+from mlag_agent.access.levels import group_of_level
 from mlag_agent.errors import SettingsError
 
-__all__ = ["User", "Users", "hash_password", "parse_authorized_keys"]
+__all__ = ["MANAGEMENT", "User", "Users", "hash_password", "parse_authorized_keys"]
 
 # The second recommendation of OWASP's password storage cheat sheet: 19 MiB, two passes, one lane; about 20 ms.
 _TIME_COST = 2
 _MEMORY_COST = 19 * 1024  # KiB
 _PARALLELISM = 1
 _HASHER = argon2.PasswordHasher(time_cost=_TIME_COST, memory_cost=_MEMORY_COST, parallelism=_PARALLELISM)
+
+MANAGEMENT = 3
+"""The level that may do everything: of a user whose settings name none."""
 
 MAX_PASSWORD = 1024
 """Characters of a password that are looked at; nobody types more, and the SSH client chooses what it sends."""
@@ -39,12 +43,16 @@ VERIFY_THREADS = 2
 class User:
     """One user; without ``password_hash`` only the keys let him in.
 
+    ``level`` is one of the device's (``access.levels``), ``groups`` are more groups of access control that he is in.
+
     Raises :exc:`~mlag_agent.errors.SettingsError` for a hash that is not argon2's, as a password in the clear.
     """
 
     name: str
     password_hash: str | None = field(default=None, repr=False)
     authorized_keys: tuple[asyncssh.SSHKey, ...] = ()
+    level: int = MANAGEMENT
+    groups: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         if not self.name:
@@ -115,6 +123,11 @@ class Users:
     def get(self, name: str) -> User | None:
         """The user called ``name``."""
         return self._by_name.get(name)
+
+    def groups(self, name: str) -> frozenset[str]:
+        """The groups that a user is in by the settings: that of his level, and others; none for an unknown user."""
+        user = self._by_name.get(name)
+        return frozenset() if user is None else user.groups | {group_of_level(user.level)}
 
     @property
     def passwords_in_use(self) -> bool:

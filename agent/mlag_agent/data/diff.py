@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypeVar
 
 from mlag_agent.data.edit_node import NETCONF_NS, YANG_NS
 from mlag_agent.data.encode import Encoder, leaf_element
@@ -12,7 +13,10 @@ from mlag_agent.data.path import child_path, quotable, quoted
 from mlag_agent.data.tree import Container, Keys, LeafList, ListNode, Node, same
 from mlag_agent.schema.nodes import Kind, SchemaNode
 
-__all__ = ["Change", "ChangeKind", "both", "changes", "edit_document", "pairs", "same_order"]
+__all__ = ["Change", "ChangeKind", "both", "changes", "edit_document", "moved", "pairs", "same_order"]
+
+
+Keyed = TypeVar("Keyed", bound=Hashable)
 
 
 class ChangeKind(StrEnum):
@@ -91,6 +95,14 @@ def same_order(was: ListNode, now: ListNode) -> bool:
         chunks = zip(was.chunks, now.chunks, strict=True)
         return all(one is other or one.order is other.order or one.order == other.order for one, other in chunks)
     return [entry.keys for entry in was] == [entry.keys for entry in now]
+
+
+def moved(was: Sequence[Keyed], now: Sequence[Keyed]) -> Sequence[Keyed]:
+    """Of what two orders have in common, the part of the second between the first and the last difference."""
+    before, after = set(was), set(now)
+    kept = [key for key in now if key in before]
+    start, end = _middle([key for key in was if key in after], kept)
+    return kept[start:end]
 
 
 def pairs(was: ListNode | None, now: ListNode | None) -> Iterator[tuple[Keys, Container | None, Container | None]]:

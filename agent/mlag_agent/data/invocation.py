@@ -42,6 +42,11 @@ class Instance:
         return path
 
     @property
+    def place(self) -> Mapping[SchemaNode, Keys]:
+        """The keys of the list entries on the way."""
+        return {node: keys for node, keys in self.steps if node.kind is Kind.LIST}
+
+    @property
     def selection(self) -> Selection:
         """For state that is made only where it is wanted."""
         return Along(self.steps)

@@ -168,7 +168,7 @@ class Container:
 class Chunk:
     """A run of entries.  ``xml`` and ``places`` cache; filling them changes nothing that can be seen."""
 
-    __slots__ = ("_places", "entries", "order", "xml")
+    __slots__ = ("__weakref__", "_places", "entries", "order", "xml")
 
     def __init__(self, entries: tuple[Container, ...], order: tuple[SortKey, ...]) -> None:
         self.entries = entries

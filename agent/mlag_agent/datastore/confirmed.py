@@ -18,6 +18,7 @@ from typing import Protocol
 
 from mlag_agent.data.encode import encode_children
 from mlag_agent.data.tree import Container
+from mlag_agent.datastore.locks import in_use
 from mlag_agent.datastore.persist import NOT_WRITABLE, Journal, StoredPending
 from mlag_agent.datastore.stores import Datastore, Datastores
 from mlag_agent.datastore.transaction import Authorise, Transactor, to_the_end
@@ -99,9 +100,9 @@ def authorise(pending: Pending | None, session_id: int, persist_id: str | None) 
     if pending is None:
         return
     if pending.persist is not None:
-        raise _in_use("a confirmed commit with a persist-id is pending; give that persist-id", pending.owner)
+        raise in_use("a confirmed commit with a persist-id is pending; give that persist-id", pending.owner)
     if pending.owner != session_id:
-        raise _in_use(f"a confirmed commit of session {pending.owner} is pending", pending.owner)
+        raise in_use(f"a confirmed commit of session {pending.owner} is pending", pending.owner)
 
 
 def after_commit(pending: Pending | None, request: CommitRequest, running: Container, now: datetime) -> Pending | None:
@@ -127,11 +128,6 @@ def after_commit(pending: Pending | None, request: CommitRequest, running: Conta
 def _bad_persist_id(words: str) -> RpcFailure:
     info = (InfoElement("bad-element", "persist-id"),)
     return RpcFailure(RpcError(ErrorTag.INVALID_VALUE, words, type=ErrorType.PROTOCOL, info=info))
-
-
-def _in_use(words: str, holder: int) -> RpcFailure:
-    info = (InfoElement("session-id", str(holder)),)
-    return RpcFailure(RpcError(ErrorTag.IN_USE, words, type=ErrorType.PROTOCOL, info=info))
 
 
 # --- in force -----------------------------------------------------------------------------------------------
@@ -172,14 +168,14 @@ class ConfirmedCommits:
         step = _Commit(self, request)
         await self._transactor.apply(step.wanted, companion=step, authorise=authorise)
 
-    async def cancel(self, session_id: int, persist_id: str | None) -> None:
+    async def cancel(self, session_id: int, persist_id: str | None, *, authorise: Authorise | None = None) -> None:
         """Go back now (RFC 6241 section 8.4.4.1).
 
-        Raises RpcFailure: operation-failed when nothing is pending, ``authorise``, in-use when another session has
-        locked running.
+        Raises RpcFailure: operation-failed when nothing is pending, in-use when another session has locked running, and
+        what the rules above and ``authorise`` raise.
         """
         step = _RollBack(self, None, f"cancelled by session {session_id}", by=(session_id, persist_id))
-        await self._transactor.apply(step.wanted, restoring=True, companion=step)
+        await self._transactor.apply(step.wanted, restoring=True, companion=step, authorise=authorise)
 
     async def session_ended(self, session_id: int) -> None:
         """Roll back what was bound to the session (RFC 6241 section 8.4.1); when this returns it is done.
@@ -288,8 +284,8 @@ class _Commit:
         self._before = commits.pending
         self._after = after_commit(commits.pending, request, stores.running, datetime.now(UTC))
         if self._before is not None and commits.rollback_error is not None:
-            raise _in_use(f"a rollback is due and not through: {commits.rollback_error}", self._before.owner)
-        return stores.candidate(request.session_id)
+            raise in_use(f"a rollback is due and not through: {commits.rollback_error}", self._before.owner)
+        return stores.to_commit(request.session_id)
 
     def store(self, journal: Journal) -> None:
         """What to go back to is written once, with the first of a series."""
@@ -305,6 +301,7 @@ class _Commit:
 
     def done(self) -> None:
         """Armed, or final."""
+        self._commits.stores.committed(self._request.session_id)
         self._commits.become(self._after, self._request.timeout)
         number = self._request.session_id
         if self._after is not None:
@@ -356,7 +353,8 @@ class _RollBack:
         if self.outruns is not None:
             self.outruns.outrun = True
         stores = self._commits.stores
-        owner = self._pending.owner if self._pending is not None else 0
+        assert self._pending is not None
+        owner = self._pending.owner
         lost = "" if stores.candidate_is_clean(owner) else "; the candidate's changes are discarded"
         stores.discard(owner)
         self._commits.become(None)

@@ -1,46 +1,48 @@
-"""Running, candidate and (where the device has it) startup: pointers to frozen trees, and their locks."""
+"""Running, candidate and startup, as the device has them: pointers to frozen trees, and their locks."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from enum import StrEnum
+from typing import Literal
 
-from mlag_agent.data.tree import Container, same
-from mlag_agent.errors import ErrorTag, ErrorType, InfoElement, RpcError, RpcFailure
+from mlag_agent.data.threeway import Prefer
+from mlag_agent.data.tree import Container
+from mlag_agent.datastore.candidates import Candidate, PrivateCandidates, SharedCandidate
+from mlag_agent.datastore.locks import Datastore, Lock, Locks, lock_denied
+from mlag_agent.errors import ErrorTag, ErrorType, RpcError, RpcFailure
 
-__all__ = ["Datastore", "Datastores", "Lock"]
+__all__ = ["CandidateMode", "Datastore", "Datastores", "Lock"]
 
-
-class Datastore(StrEnum):
-    """Configuration datastores of RFC 6241 section 5.1."""
-
-    RUNNING = "running"
-    CANDIDATE = "candidate"
-    STARTUP = "startup"
-
-
-@dataclass(frozen=True, slots=True)
-class Lock:
-    """A global lock: who holds it, and since when."""
-
-    session_id: int
-    since: datetime
+CandidateMode = Literal["shared", "private", "none"]
 
 
 class Datastores:
-    """What each datastore holds, and which session has locked it (RFC 6241 section 7.5).
+    """What each datastore holds, as a session sees it, and which session has locked it.
 
-    A clean candidate follows running (INTEROP decision 2): it is a pointer of its own only once it was edited.
+    ``startup``: what that holds at first; None when the device has none.  Numbers of sessions are those of
+    RFC 6241 section 8.1.  Methods raise RpcFailure (operation-not-supported) for a datastore that is not there.
     """
 
-    def __init__(self, running: Container, startup: Container | None = None) -> None:
+    def __init__(
+        self, running: Container, startup: Container | None = None, *, candidate: CandidateMode = "shared"
+    ) -> None:
         self._running = running
         self.startup = startup
-        self._candidate: Container | None = None
-        self._locks: dict[Datastore, Lock] = {}
+        self._candidate: Candidate | None = None
+        if candidate != "none":
+            self._candidate = SharedCandidate() if candidate == "shared" else PrivateCandidates()
+        self._locks = Locks(private_candidate=candidate == "private")
         self.confirming: int | None = None
         """The session that has a confirmed commit pending; 0 when that session has ended and the commit persists."""
+
+    @property
+    def supported(self) -> tuple[Datastore, ...]:
+        """The configuration datastores that there are."""
+        found = [Datastore.RUNNING]
+        if self._candidate is not None:
+            found.append(Datastore.CANDIDATE)
+        if self.startup is not None:
+            found.append(Datastore.STARTUP)
+        return tuple(found)
 
     @property
     def running(self) -> Container:
@@ -50,91 +52,98 @@ class Datastores:
     @running.setter
     def running(self, root: Container) -> None:
         self._running = root
-        if self._candidate is not None and same(self._candidate, root):
-            self._candidate = None  # nothing is left to commit: it may be locked, and follows running again
-
-    def candidate(self, session_id: int) -> Container:
-        """The candidate's configuration."""
-        return self.running if self._candidate is None else self._candidate
-
-    def edit_candidate(self, session_id: int, root: Container) -> None:
-        """The candidate's configuration is this from now on."""
-        self._candidate = None if same(root, self.running) else root
-
-    def candidate_is_clean(self, session_id: int) -> bool:
-        """Whether the candidate has no uncommitted change."""
-        return self._candidate is None
-
-    def discard(self, session_id: int) -> None:
-        """The candidate is as running again."""
-        self._candidate = None
+        if self._candidate is not None:
+            self._candidate.running_changed(root)
 
     def get(self, datastore: Datastore, session_id: int) -> Container:
         """The configuration of a datastore, as that session sees it."""
+        if datastore is Datastore.RUNNING:
+            return self._running
         if datastore is Datastore.CANDIDATE:
             return self.candidate(session_id)
-        if datastore is Datastore.RUNNING:
-            return self.running
         if self.startup is None:
-            raise RpcFailure(RpcError(ErrorTag.OPERATION_NOT_SUPPORTED, "this server has no startup datastore"))
+            raise _not_there(Datastore.STARTUP, "running is durable: what is committed is what the next start has")
         return self.startup
+
+    # --- the candidate ----------------------------------------------------------------------------------
+
+    def _edited(self) -> Candidate:
+        if self._candidate is None:
+            raise _not_there(Datastore.CANDIDATE, "edit running instead")
+        return self._candidate
+
+    def candidate(self, session_id: int) -> Container:
+        """The candidate's configuration."""
+        return self._edited().root(session_id, self._running)
+
+    def edit_candidate(self, session_id: int, root: Container) -> None:
+        """The candidate's configuration is this from now on."""
+        self._edited().edit(session_id, self._running, root)
+
+    def candidate_is_clean(self, session_id: int) -> bool:
+        """Whether the candidate has no uncommitted change."""
+        return self._edited().is_clean(session_id, self._running)
+
+    def discard(self, session_id: int) -> None:
+        """The candidate is as running again."""
+        self._edited().discard(session_id)
+
+    def to_commit(self, session_id: int) -> Container:
+        """What the session's commit makes of running; raises RpcFailure for a conflict with other commits."""
+        return self._edited().to_commit(session_id, self._running)
+
+    def committed(self, session_id: int) -> None:
+        """``to_commit`` of that session is running now."""
+        self._edited().committed(session_id)
+
+    def update(self, session_id: int, prefer: Prefer | None) -> None:
+        """Bring a private candidate up to running; None: raises RpcFailure for conflicts."""
+        edited = self._edited()
+        if not isinstance(edited, PrivateCandidates):
+            words = "the candidate is shared: there is nothing to bring up to date"
+            raise RpcFailure(RpcError(ErrorTag.OPERATION_NOT_SUPPORTED, words, type=ErrorType.PROTOCOL))
+        edited.update(session_id, self._running, prefer)
 
     # --- locks ------------------------------------------------------------------------------------------
 
     @property
     def locks(self) -> dict[Datastore, Lock]:
-        """The locks that are held."""
-        return dict(self._locks)
-
-    def _holder(self, datastore: Datastore) -> int | None:
-        lock = self._locks.get(datastore)
-        return None if lock is None else lock.session_id
+        """The global locks that other sessions run into."""
+        return self._locks.shown()
 
     def lock(self, datastore: Datastore, session_id: int) -> None:
         """Give the session the lock; raises RpcFailure (lock-denied) by RFC 6241 section 7.5."""
         self.get(datastore, session_id)
-        holder = self._holder(datastore)
-        if holder is not None:
-            whose = "this session" if holder == session_id else f"session {holder}"
-            raise _lock_denied(f"the lock of {datastore} is held by {whose}", holder)
+        if self._locks.holder(datastore, session_id) is None:
+            self._check_lockable(datastore, session_id)
+        self._locks.lock(datastore, session_id)
+
+    def _check_lockable(self, datastore: Datastore, session_id: int) -> None:
         if datastore is Datastore.CANDIDATE and not self.candidate_is_clean(session_id):
-            raise _lock_denied("the candidate has uncommitted changes; commit or discard them before locking it", 0)
+            raise lock_denied("the candidate has uncommitted changes; commit or discard them before locking it", 0)
         confirming = self.confirming
         if datastore is Datastore.RUNNING and confirming is not None and confirming != session_id:
             whose = f"of session {confirming}" if confirming else "that persists after its session"
-            raise _lock_denied(f"a confirmed commit {whose} is pending", confirming)
-        self._locks[datastore] = Lock(session_id, datetime.now(UTC))
+            raise lock_denied(f"a confirmed commit {whose} is pending", confirming)
 
     def unlock(self, datastore: Datastore, session_id: int) -> None:
         """Take the lock back; a candidate's changes go with its lock (RFC 6241 section 8.3.5.2)."""
-        holder = self._holder(datastore)
-        if holder != session_id:
-            words = "is not locked" if holder is None else f"is locked by session {holder}"
-            raise RpcFailure(RpcError(ErrorTag.OPERATION_FAILED, f"{datastore} {words}", type=ErrorType.PROTOCOL))
-        del self._locks[datastore]
+        self._locks.unlock(datastore, session_id)
         if datastore is Datastore.CANDIDATE:
             self.discard(session_id)
 
     def release(self, session_id: int) -> None:
-        """A session has ended: all its locks go."""
-        for datastore in [d for d, lock in self._locks.items() if lock.session_id == session_id]:
+        """A session has ended: all its locks go, and a candidate of its own."""
+        for datastore in self._locks.held_by(session_id):
             self.unlock(datastore, session_id)
+        if self._candidate is not None:
+            self._candidate.ended(session_id)
 
     def check_writable(self, datastore: Datastore, session_id: int) -> None:
         """Raises RpcFailure (in-use) when another session has locked the datastore."""
-        holder = self._holder(datastore)
-        if holder is not None and holder != session_id:
-            raise RpcFailure(
-                RpcError(
-                    ErrorTag.IN_USE,
-                    f"{datastore} is locked by session {holder}",
-                    type=ErrorType.PROTOCOL,
-                    info=(InfoElement("session-id", str(holder)),),
-                )
-            )
+        self._locks.check_writable(datastore, session_id)
 
 
-def _lock_denied(words: str, holder: int) -> RpcFailure:
-    return RpcFailure(
-        RpcError(ErrorTag.LOCK_DENIED, words, type=ErrorType.PROTOCOL, info=(InfoElement("session-id", str(holder)),))
-    )
+def _not_there(datastore: Datastore, instead: str) -> RpcFailure:
+    words = f"this server has no {datastore} datastore; {instead}"
+    return RpcFailure(RpcError(ErrorTag.OPERATION_NOT_SUPPORTED, words, type=ErrorType.PROTOCOL))

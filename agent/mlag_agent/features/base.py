@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from lxml import etree
 
+from mlag_agent.access.control import AccessControl
 from mlag_agent.data.build import EVERYTHING, Selection, build
 from mlag_agent.data.decode import EditNode, OnLeniency
-from mlag_agent.data.diff import Change, changes
 from mlag_agent.data.encode import encode_children
 from mlag_agent.data.invocation import Instance
 from mlag_agent.data.tree import Container, merge
@@ -30,12 +30,10 @@ __all__ = [
     "OK",
     "SYSTEM",
     "UNKNOWN",
-    "Access",
     "Agent",
     "Data",
     "Feature",
     "Handler",
-    "OpenAccess",
     "Output",
     "Reply",
     "RpcInput",
@@ -150,7 +148,7 @@ def missing_parameter(name: str) -> RpcError:
     )
 
 
-class SessionInfo(Protocol):
+class SessionInfo(Hashable, Protocol):
     """What a handler may know and ask of the session that sent the rpc."""
 
     session_id: int
@@ -181,46 +179,6 @@ class Sessions(Protocol):
         """Counters as ietf-netconf-monitoring's ``statistics`` has them."""
 
 
-class Access(Protocol):
-    """Who may do what (RFC 8341).  ``check_...`` raise RpcFailure (access-denied)."""
-
-    @property
-    def active(self) -> bool:
-        """False: everybody may do everything, and nobody needs to work out what to ask."""
-
-    def check_exec(self, session: SessionInfo, node: SchemaNode) -> None:
-        """Whether the session may run an rpc or action."""
-
-    def check_change(self, session: SessionInfo, changes: Iterable[Change], root: Container) -> None:
-        """Whether the session may make these changes; ``root`` is the datastore before them."""
-
-    def readable(self, session: SessionInfo, root: Container) -> Container:
-        """The part of a tree that the session may read."""
-
-    def may_notify(self, session: SessionInfo, node: SchemaNode, root: Container) -> bool:
-        """Whether the session may hear of an event."""
-
-
-class OpenAccess:
-    """Everybody may do everything."""
-
-    active = False
-
-    def check_exec(self, session: SessionInfo, node: SchemaNode) -> None:
-        """It may."""
-
-    def check_change(self, session: SessionInfo, changes: Iterable[Change], root: Container) -> None:
-        """It may."""
-
-    def readable(self, session: SessionInfo, root: Container) -> Container:
-        """All of it."""
-        return root
-
-    def may_notify(self, session: SessionInfo, node: SchemaNode, root: Container) -> bool:
-        """It may."""
-        return True
-
-
 @dataclass(slots=True)
 class Agent:
     """What features work with: made by ``app``, given to each handler."""
@@ -233,10 +191,10 @@ class Agent:
     journal: Journal | None
     sessions: Sessions
     notifier: Notifier
+    access: AccessControl
     strict: bool
     capabilities: tuple[str, ...] = ()
     features: tuple[Feature, ...] = ()
-    access: Access = field(default_factory=OpenAccess)
 
     def authorise(self, session: SessionInfo) -> Authorise | None:
         """What a transaction on running asks before it makes the session's change; None: nothing."""
@@ -244,14 +202,14 @@ class Agent:
             return None
 
         def check(change: ChangeSet) -> None:
-            self.access.check_change(session, change.changes, change.old)
+            self.access.check_change(session, change.old, change.new)
 
         return check
 
     def check_edit(self, session: SessionInfo, before: Container, after: Container) -> None:
         """The same for a datastore that no transaction protects: candidate, startup.  Raises RpcFailure."""
         if self.access.active:
-            self.access.check_change(session, changes(before, after), before)
+            self.access.check_change(session, before, after)
 
     def store_startup(self, root: Container) -> None:
         """Replace the startup datastore; durable when this returns."""
@@ -347,6 +305,9 @@ class Feature:
     agent checks that each rpc and action of ``modules`` has one and that there is no other, unless ``data_only``:
     then the modules are served for their data, and their operations answer operation-not-supported.
     ``capabilities`` are URIs for ``<hello>``.
+
+    ``refusals``: what the settings of this server take away, as ``/module:rpc`` or ``/module:rpc/parameter``, with what
+    to do instead; it is answered with operation-not-supported.
     """
 
     name: str
@@ -356,4 +317,5 @@ class Feature:
     state: tuple[StateProvider, ...] = ()
     state_sources: tuple[StateSource, ...] = ()
     capabilities: tuple[str, ...] = ()
+    refusals: Mapping[str, str] = field(default_factory=dict)
     data_only: bool = False

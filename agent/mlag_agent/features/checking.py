@@ -20,7 +20,7 @@ _FIRST_STEP = re.compile(r"/([A-Za-z_][\w.-]*):([A-Za-z_][\w.-]*)")
 
 
 def check_invocation(agent: Agent, invocation: Invocation, *, types_only: bool = False) -> None:
-    """Types, then constraints of an invocation; values are canonical afterwards.
+    """Types and, unless ``types_only``, constraints of an invocation; values are canonical afterwards.
 
     What the constraints refer to is looked up in the operational state, of which running is a part, as RFC 7950
     section 6.4.1 and RFC 8342 section 6.1 have it.  Raises RpcFailure with every violation.
@@ -33,6 +33,7 @@ def check_invocation(agent: Agent, invocation: Invocation, *, types_only: bool =
     document = invocation.document(library.tree.namespaces)
     if types_only:
         engine.check_payload(document, lookup)
+        canonicalise(nodes, engine, {})
         return
     refers = invocation.schema.refers
     if holder.schema.points:

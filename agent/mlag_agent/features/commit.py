@@ -1,12 +1,14 @@
-"""commit and cancel-commit (RFC 6241 sections 8.3.4.1 and 8.4)."""
+"""commit and cancel-commit (RFC 6241 sections 8.3.4.1 and 8.4); update of a private candidate."""
 
 from __future__ import annotations
 
+from mlag_agent.data.threeway import Prefer
 from mlag_agent.datastore.confirmed import CommitRequest
+from mlag_agent.datastore.stores import Datastore
 from mlag_agent.errors import ErrorTag, ErrorType, InfoElement, RpcError, RpcFailure
 from mlag_agent.features.base import OK, Agent, Reply, RpcInput, SessionInfo
 
-__all__ = ["cancel_commit", "commit"]
+__all__ = ["cancel_commit", "commit", "update"]
 
 
 async def commit(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Reply:
@@ -33,10 +35,21 @@ async def commit(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Reply:
 
 async def cancel_commit(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Reply:
     """RFC 6241 section 8.4.4.1."""
-    await agent.commits.cancel(session.session_id, _text(rpc, "persist-id"))
+    await agent.commits.cancel(session.session_id, _text(rpc, "persist-id"), authorise=agent.authorise(session))
     return OK
 
 
 def _text(rpc: RpcInput, name: str) -> str | None:
     """A string that may be empty; None when it was not given."""
     return (rpc.leaf(name) or "") if name in rpc else None
+
+
+_PREFERENCES = {"revert-on-conflict": None, "ignore": Prefer.MINE, "overwrite": Prefer.THEIRS}
+
+
+async def update(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Reply:
+    """mlag-agent-candidate: this session's changes on top of running, without committing them."""
+    number = session.session_id
+    agent.stores.check_writable(Datastore.CANDIDATE, number)
+    agent.stores.update(number, _PREFERENCES[rpc.required("resolution-mode")])
+    return OK

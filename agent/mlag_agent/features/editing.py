@@ -36,6 +36,9 @@ async def edit_config(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Repl
         problems=problems if keep_going else None,
     )
 
+    if agent.access.active:
+        agent.access.check_named(session, nodes)
+
     def edited() -> Container:
         editor = Editor()
         after = editor.apply(agent.stores.get(target, session.session_id), nodes, default)
@@ -68,8 +71,15 @@ async def copy_config(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Repl
     if source is not None and source.element("config") is not None:
         root = source_tree(agent, session, rpc)
         await write(agent, session, target, lambda: root)
-    else:
-        await write(agent, session, target, lambda: source_tree(agent, session, rpc))
+        return OK
+    # To save running needs the right to copy alone; any other copy is a read and a write (RFC 8341 section 3.2.6).
+    saving = target is Datastore.STARTUP and datastore(rpc, "source") is Datastore.RUNNING
+
+    def copied() -> Container:
+        found = source_tree(agent, session, rpc)
+        return found if saving or not agent.access.active else agent.access.readable(session, found)
+
+    await write(agent, session, target, copied, check_access=not saving)
     return OK
 
 

@@ -136,8 +136,10 @@ def feature(engine: Engine, model: DeviceModel) -> Feature:
     return Feature(
         name="dfs-m-lag",
         modules=(
-            ModuleRequest("dfs-m-lag", ("ipv6",) if model.ipv6 else ()),
+            ModuleRequest("dfs-m-lag", model.features),
+            ModuleRequest("dfs-m-lag-interfaces"),
             ModuleRequest("dfs-m-lag-deviations"),
+            ModuleRequest(model.deviations),
             ModuleRequest("ietf-network-instance"),
         ),
         state=(StateProvider("/dfs-m-lag:m-lag", read),),

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mlag_agent.data.encode import escape
-from mlag_agent.datastore.stores import Datastore
 from mlag_agent.errors import ErrorTag, InfoElement, RpcError, RpcFailure
 from mlag_agent.features.base import Agent, Data, Feature, Reply, RpcInput, SessionInfo, StateProvider
 from mlag_agent.schema.nodes import ModuleRequest
@@ -49,11 +48,10 @@ def _schemas(agent: Agent) -> Iterator[dict[str, Any]]:
 
 def _state(agent: Agent) -> Mapping[str, Any]:
     locks = agent.stores.locks
-    names = ["running", "candidate", *(["startup"] if agent.stores.startup is not None else [])]
     datastores = []
-    for name in names:
-        lock = locks.get(Datastore(name))
-        row: dict[str, Any] = {"name": name}
+    for datastore in agent.stores.supported:
+        lock = locks.get(datastore)
+        row: dict[str, Any] = {"name": datastore.value}
         if lock is not None:
             row["locks"] = {"global-lock": {"locked-by-session": lock.session_id, "locked-time": lock.since}}
         datastores.append(row)

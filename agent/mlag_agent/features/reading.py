@@ -21,7 +21,12 @@ __all__ = ["read_filter", "read_reply"]
 
 
 def read_reply(agent: Agent, session: SessionInfo, root: Container, wanted: SubtreeFilter | None) -> Data:
-    """What ``wanted`` selects of a root (None: everything), as the reply holds it."""
+    """What ``wanted`` selects of a root (None: everything), as the reply holds it.
+
+    What the session may not read is taken out first: a filter must not be able to test it (RFC 8341 section 3.2.4).
+    """
+    if agent.access.active:
+        root = agent.access.readable(session, root)
     if wanted is not None:
         root = wanted.apply(root)
     return Data(encode_children(root, agent.library.tree.namespaces))

@@ -23,9 +23,7 @@ def _submodules(module: Module) -> list[dict[str, Any]]:
 
 def _library(agent: Agent) -> Mapping[str, Any]:
     modules = agent.library.tree.modules.values()
-    datastores = ["ietf-datastores:running", "ietf-datastores:candidate"]
-    if agent.stores.startup is not None:
-        datastores.append("ietf-datastores:startup")
+    datastores = [f"ietf-datastores:{datastore}" for datastore in agent.stores.supported]
     return {
         "content-id": agent.library.content_id,
         "module-set": [

@@ -189,7 +189,7 @@ def _text_of(value: Any) -> str:
 
 
 _PATH_TOKEN = re.compile(
-    r"'[^']*'|\"[^\"]*\"|(?:(?P<module>[A-Za-z_][\w.-]*):)?(?P<name>[A-Za-z_][\w.-]*)|.", re.DOTALL
+    r"'[^']*'|\"[^\"]*\"|\$[\w.:-]+|(?:(?P<module>[A-Za-z_][\w.-]*):)?(?P<name>[A-Za-z_][\w.-]*)|.", re.DOTALL
 )
 
 

@@ -19,7 +19,7 @@ from mlag_agent.schema.loaded import LoadedSchema
 from mlag_agent.schema.nodes import Module, ModuleRequest, SchemaTree
 from mlag_agent.schema.scope import Scopes
 
-__all__ = ["ModuleRequest", "SchemaLibrary", "standard_folders", "yang_folder"]
+__all__ = ["ModuleRequest", "SchemaLibrary", "own_folders", "standard_folders", "yang_folder"]
 
 
 def yang_folder() -> Path:
@@ -29,6 +29,11 @@ def yang_folder() -> Path:
         if folder.is_dir():
             return folder
     raise SchemaError(f"the folder yang/ is neither in {package} nor at the top of a checkout; reinstall mlag-agent")
+
+
+def own_folders() -> tuple[Path, ...]:
+    """Where our own modules are: with the deviations of the device models."""
+    return (yang_folder(), yang_folder() / "models")
 
 
 def standard_folders() -> tuple[Path, ...]:
@@ -63,7 +68,7 @@ class SchemaLibrary:
         cls, requests: Sequence[ModuleRequest], extra_folders: Sequence[Path] = (), cache: SchemaCache | None = None
     ) -> SchemaLibrary:
         """Load modules into pyang, or take them from the cache, and into libyang; raises SchemaError."""
-        folders = (*extra_folders, yang_folder(), *standard_folders())
+        folders = (*extra_folders, *own_folders(), *standard_folders())
         slot = None if cache is None else cache.slot(requests, folders)
         kept = None if cache is None or slot is None else cache.get(slot)
         loaded = _read(requests, folders) if kept is None else kept

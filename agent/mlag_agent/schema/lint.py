@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 from mlag_agent.errors import SchemaError
-from mlag_agent.schema.library import SchemaLibrary, standard_folders, yang_folder
+from mlag_agent.models import DEFAULT_MODEL, MODELS
+from mlag_agent.schema.library import SchemaLibrary, own_folders, standard_folders, yang_folder
 from mlag_agent.schema.nodes import ModuleRequest
 
 __all__ = ["lint", "main"]
@@ -28,7 +29,7 @@ _EXPECTED = ('statement "mandatory" is given with its default value "false"',)
 
 def lint(module: Path) -> list[str]:
     """What pyang has to say of a module, less what is expected."""
-    folders = ":".join(map(str, (yang_folder(), *standard_folders())))
+    folders = ":".join(map(str, (*own_folders(), *standard_folders())))
     command = [sys.executable, "-m", "pyang.scripts.pyang_tool", *_LINT, f"--path={folders}", str(module)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  # our own arguments
     lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
@@ -42,13 +43,16 @@ def main() -> int:
     """Lint and load all modules of ``yang/``; 0 when there is nothing to say."""
     modules = sorted(yang_folder().glob("*.yang"))
     problems = [line for module in modules for line in lint(module)]
-    names = [module.stem for module in modules]
-    for features in ((), ("ipv6",)):
-        requests = [ModuleRequest(name, features if name == "dfs-m-lag" else ()) for name in names]
+    # All models' deviations are of one pattern: those of two say what pyang has to say of any.
+    models = [MODELS[DEFAULT_MODEL], next(model for model in MODELS.values() if not model.ipv6)]
+    problems += [line for model in models for line in lint(yang_folder() / "models" / f"{model.deviations}.yang")]
+    names = [module.stem for module in modules if not module.read_text(encoding="utf-8").startswith("submodule")]
+    for model in models:
+        requests = [ModuleRequest(name, model.features if name == "dfs-m-lag" else ()) for name in names]
         try:
-            SchemaLibrary.load(requests)
+            SchemaLibrary.load([*requests, ModuleRequest(model.deviations)])
         except SchemaError as error:
-            problems.append(f"with features {features}: {error}")
+            problems.append(f"model {model.name}: {error}")
     for line in problems:
         print(line)
     if not problems:

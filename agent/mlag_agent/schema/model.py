@@ -51,6 +51,9 @@ _KINDS = {
     "output": Kind.OUTPUT,
 }
 
+ACCESS_MODULE = "ietf-netconf-acm"
+PATH_TYPE = "node-instance-identifier"  # its typedef for the paths of rules
+
 _INTEGERS = frozenset({"int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"})
 
 # libyang has a canonical form of its own for most string typedefs of these two modules (RFC 6991/9911 give one
@@ -232,10 +235,10 @@ class _Builder:
             user_ordered=(ordered is not None and ordered.arg == "user")
             or (kind in (Kind.LIST, Kind.LEAF_LIST) and getattr(stmt, "i_config", None) is not True),
             mandatory=mandatory is not None and mandatory.arg == "true",
-            secret=parent.secret or stmt.search_one(("ietf-netconf-acm", "default-deny-all")) is not None,
             cases=cases,
             position=len(parent.children),
         )
+        self._protect(stmt, node, parent)
         if kind in (Kind.LEAF, Kind.LEAF_LIST):
             node.type = _leaf_type(stmt.search_one("type"), self._identities)
             path = _leafref_path(stmt.search_one("type"))
@@ -254,6 +257,15 @@ class _Builder:
         if kind is Kind.LIST:
             self._keys(stmt, node)
         self._collector.add(stmt, node, holders)
+
+    @staticmethod
+    def _protect(stmt: Any, node: SchemaNode, parent: SchemaNode) -> None:
+        """The extensions of ietf-netconf-acm, which hold for all that is below (RFC 8341 section 3.4.5)."""
+        node.deny_all = parent.deny_all or stmt.search_one((ACCESS_MODULE, "default-deny-all")) is not None
+        write = stmt.search_one((ACCESS_MODULE, "default-deny-write")) is not None
+        node.deny_write = node.deny_all or parent.deny_write or write
+        # Who may see the rules of access control is one thing; what is wrong with one must be possible to say.
+        node.secret = node.deny_all and node.module.name != ACCESS_MODULE
 
     def _expression(self, stmt: Any, node: SchemaNode) -> Expression:
         """A statement's XPath: prefixes are those of its file, names without one are of the node's module."""
@@ -344,11 +356,13 @@ def _leaf_type(type_stmt: Any, identities: Mapping[Any, frozenset[str]]) -> Leaf
     enums: tuple[tuple[str, int], ...] = ()
     if base == "enumeration":
         enums = tuple((member.arg, int(member.i_value)) for member in _members(chain, "enum"))
-    prefixed = base in ("identityref", "instance-identifier")
+    # Of XPath expressions libyang has a canonical form that only instance-identifiers come out of unharmed.
+    path = any(name == PATH_TYPE for name in (getattr(getattr(t, "i_typedef", None), "arg", "") for t in chain))
+    prefixed = base in ("identityref", "instance-identifier") or common == "xpath1.0"
     return LeafType(
         base,
-        _allows(chain, base, common),
-        _lexical(base, common),
+        "the path of a node that the schema has, with or without keys" if path else _allows(chain, base, common),
+        Lexical.VERBATIM if common == "xpath1.0" and not path else _lexical(base, common),
         prefixed=prefixed,
         identities=allowed,
         enums=enums,

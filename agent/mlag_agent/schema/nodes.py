@@ -171,7 +171,9 @@ class SchemaNode:
     presence: bool = False
     user_ordered: bool = False
     mandatory: bool = False
-    secret: bool = False  # nacm:default-deny-all: its value stands in no message and no log line
+    secret: bool = False  # its value stands in no message and no log line
+    deny_all: bool = False  # nacm:default-deny-all here or above (RFC 8341 section 3.4.5)
+    deny_write: bool = False  # nacm:default-deny-write or default-deny-all, here or above
     keys: tuple[str, ...] = ()
     defaults: tuple[str, ...] = ()
     type: LeafType | None = None

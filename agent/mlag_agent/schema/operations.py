@@ -56,6 +56,8 @@ class _Variant:
         keyword = stmt.keyword if isinstance(stmt.keyword, str) else ":".join(stmt.raw_keyword)
         if keyword in _LEFT_OUT:
             return
+        if keyword in ("must", "when", "unique") and stmt.top is not self._module:
+            return  # a deviation's, written with the prefixes of the module that deviates; of the data tree as a rule
         substatements = [s for s in stmt.substmts if depth != 1 or s.keyword not in ("mandatory", "min-elements")]
         if keyword in _CALLED:
             shared = [s for s in substatements if s.keyword not in _DIRECTIONS]

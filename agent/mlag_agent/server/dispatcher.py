@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from lxml import etree
 
@@ -11,9 +12,9 @@ from mlag_agent.data.build import build
 from mlag_agent.data.decode import NETCONF_NS, YANG_NS
 from mlag_agent.data.encode import encode
 from mlag_agent.errors import ErrorTag, ErrorType, InfoElement, RpcError, RpcFailure, SchemaError
-from mlag_agent.features.base import Agent, Data, Handler, Ok, Output, Reply, SessionInfo
+from mlag_agent.features.base import Agent, Data, Handler, Ok, Output, Reply, RpcInput, SessionInfo
 from mlag_agent.schema.nodes import Kind, SchemaNode
-from mlag_agent.server.parameters import read_action, read_parameters
+from mlag_agent.server.parameters import check_exists, find_action, read_action, read_parameters
 from mlag_agent.wire import messages
 from mlag_agent.wire.session import RpcReceived
 from mlag_agent.wire.xml import split_name
@@ -36,27 +37,57 @@ class Dispatcher:
         self._tree = agent.library.tree
         self._namespaces = self._tree.namespaces
         self._handlers = _handlers(agent)
+        self._refusals = {path: words for feature in agent.features for path, words in feature.refusals.items()}
 
     async def reply_to(self, session: SessionInfo, received: RpcReceived) -> tuple[bytes, Sequence[RpcError]]:
         """The whole reply, and the errors in it.  Raises nothing but what cancels the session."""
         attributes = received.attributes
         try:
             if received.operation.tag == _ACTION:
-                schema, given = read_action(self._agent, received.operation, on_leniency=session.on_leniency)
+                schema, given = self._action(session, received.operation)
                 handler = self._handler(schema)
             else:
                 schema = self._operation(received.operation, session)
+                if self._agent.access.active:
+                    self._agent.access.check_exec(session, schema)
                 handler = self._handler(schema)
-                given = read_parameters(self._agent, schema, received.operation, on_leniency=session.on_leniency)
+                given = self._parameters(session, schema, received.operation)
             result = await handler(self._agent, session, given)
             return messages.reply(attributes, self._body(schema, result)), ()
         except RpcFailure as failure:
+            errors = self._agent.access.shown(session, failure.errors) if self._agent.access.active else failure.errors
             try:
-                return messages.error_reply(attributes, failure.errors, self._namespaces), failure.errors
+                return messages.error_reply(attributes, errors, self._namespaces), errors
             except ValueError as bug:  # a path of ours with a prefix that no module has
                 return self._bug(session, received, bug)
         except Exception as bug:  # noqa: BLE001  # the session's last line: answered, and logged with its trace
             return self._bug(session, received, bug)
+        finally:
+            self._agent.access.done(session)
+
+    def _parameters(self, session: SessionInfo, schema: SchemaNode, operation: etree._Element) -> RpcInput:
+        try:
+            return read_parameters(self._agent, schema, operation, on_leniency=session.on_leniency)
+        except RpcFailure as failure:
+            raise RpcFailure(*map(self._explained, failure.errors)) from failure
+
+    def _action(self, session: SessionInfo, element: etree._Element) -> tuple[SchemaNode, RpcInput]:
+        """Nothing is said about data, or about parameters, before it is clear that the session may run the action."""
+        agent = self._agent
+        found = find_action(agent, element, on_leniency=session.on_leniency)
+        schema = found.invocation.schema
+        if agent.access.active:
+            agent.access.check_action(session, schema, found.instance.place)
+        check_exists(agent, schema, found.instance)
+        return schema, read_action(agent, found, on_leniency=session.on_leniency)
+
+    def _explained(self, error: RpcError) -> RpcError:
+        """A parameter that the settings take away is no misspelt one."""
+        if error.tag is not ErrorTag.UNKNOWN_ELEMENT:
+            return error
+        name = next((element.text for element in error.info if element.name == "bad-element"), "")
+        words = self._refusals.get(f"{error.path}/{name}")
+        return error if words is None else replace(error, tag=ErrorTag.OPERATION_NOT_SUPPORTED, message=words)
 
     def _bug(self, session: SessionInfo, received: RpcReceived, bug: Exception) -> tuple[bytes, Sequence[RpcError]]:
         """Whatever it was, the client gets an answer and the session goes on.
@@ -97,6 +128,8 @@ class Dispatcher:
     def _unknown(self, namespace: str, name: str) -> RpcError:
         module = self._tree.module_of_namespace(namespace)
         info = [InfoElement("bad-element", name)]
+        if module is not None and (words := self._refusals.get(f"/{module.name}:{name}")) is not None:
+            return RpcError(ErrorTag.OPERATION_NOT_SUPPORTED, words, type=ErrorType.PROTOCOL, info=tuple(info))
         if module is None:
             served = ", ".join(sorted({namespace for namespace, _ in self._tree.rpcs}))
             words = f'<{name}>: no module has the namespace "{namespace}"; operations are in {served}'

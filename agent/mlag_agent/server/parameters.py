@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from lxml import etree
 
 from mlag_agent.data.decode import Decoder, OnLeniency
-from mlag_agent.data.invocation import Invocation, find_nested, invocation_of, missing_instance
+from mlag_agent.data.invocation import Instance, Invocation, find_nested, invocation_of, missing_instance
 from mlag_agent.errors import ErrorTag, ErrorType, InfoElement, RpcError, RpcFailure
 from mlag_agent.features.base import Agent, RpcInput
 from mlag_agent.features.checking import check_invocation
 from mlag_agent.schema.nodes import Kind, SchemaNode
 
-__all__ = ["read_action", "read_parameters"]
+__all__ = ["NamedAction", "check_exists", "find_action", "read_action", "read_parameters"]
 
 
 def read_parameters(agent: Agent, schema: SchemaNode, element: etree._Element, *, on_leniency: OnLeniency) -> RpcInput:
@@ -28,43 +28,69 @@ def read_parameters(agent: Agent, schema: SchemaNode, element: etree._Element, *
     return _read(agent, invocation, element, decoder)
 
 
-def read_action(agent: Agent, element: etree._Element, *, on_leniency: OnLeniency) -> tuple[SchemaNode, RpcInput]:
-    """The action that an ``<action>`` names (RFC 7950 section 7.15.2), and its parameters in canonical form.
+@dataclass(frozen=True, slots=True)
+class NamedAction:
+    """An action, with the data node that it belongs to, and the element that holds its parameters."""
 
-    Raises RpcFailure as ``read_parameters``, for what leads to no action or to several, and, ``data-missing``, where
-    the data node that the action belongs to does not exist: RFC 8342 section 6.2 has it be in the operational state.
+    invocation: Invocation
+    instance: Instance
+    element: etree._Element
+
+
+def find_action(agent: Agent, element: etree._Element, *, on_leniency: OnLeniency) -> NamedAction:
+    """The action that an ``<action>`` names (RFC 7950 section 7.15.2), with canonical keys on the way to it.
+
+    Raises RpcFailure for what leads to no action or to several, and for wrong values of keys.
     """
     decoder = Decoder(agent.library.tree, config_only=False, strict=agent.strict, on_leniency=on_leniency)
     try:
         found = find_nested(element, agent.library.tree, decoder, Kind.ACTION, strict=agent.strict)
+        check_invocation(agent, found.invocation, types_only=True)
     except RpcFailure as failure:
         raise RpcFailure(*(replace(error, type=ErrorType.PROTOCOL) for error in failure.errors)) from failure
-    invocation = found.invocation
-    given = _read(agent, invocation, found.element, decoder)
-    assert given.instance is not None
-    missing = missing_instance(agent.stores.running, given.instance)
+    instance = found.invocation.instance
+    assert instance is not None  # RFC 7950 section 7.15: no action stands at the top level
+    return NamedAction(found.invocation, instance, found.element)
+
+
+def check_exists(agent: Agent, action: SchemaNode, instance: Instance) -> None:
+    """Raises RpcFailure (data-missing) where the action's data node is not: neither configured nor state.
+
+    RFC 8342 section 6.2 has it be in the operational state datastore; no RFC names a tag.
+    """
+    missing = missing_instance(agent.stores.running, instance)
     if missing is not None:
-        missing = missing_instance(agent.operational(given.instance.selection), given.instance)
+        missing = missing_instance(agent.operational(instance.selection), instance)
     if missing is not None:
-        words = f"{missing} does not exist, so it has no {invocation.schema.name}"
+        words = f"{missing} does not exist, so it has no {action.name}"
         raise RpcFailure(RpcError(ErrorTag.DATA_MISSING, words, path=missing))
-    return invocation.schema, given
 
 
-def _read(agent: Agent, invocation: Invocation, element: etree._Element, decoder: Decoder) -> RpcInput:
+def read_action(agent: Agent, action: NamedAction, *, on_leniency: OnLeniency) -> RpcInput:
+    """The parameters of an action, as those of an rpc."""
+    decoder = Decoder(agent.library.tree, config_only=False, strict=agent.strict, on_leniency=on_leniency)
+    return _read(agent, action.invocation, action.element, decoder, action.instance)
+
+
+def _read(
+    agent: Agent,
+    invocation: Invocation,
+    element: etree._Element,
+    decoder: Decoder,
+    instance: Instance | None = None,
+) -> RpcInput:
     declared = invocation.holder.schema
     decoder.decode(element, declared, invocation.holder)
     errors = list(decoder.errors)
     try:
         if errors:  # what was left out of the document would be missed: types only
             check_invocation(agent, invocation, types_only=True)
-        elif declared.children or invocation.top is not invocation.operation:
+        elif declared.children:
             check_invocation(agent, invocation)
     except RpcFailure as failure:
         errors += failure.errors
     if errors:
         raise RpcFailure(*dict.fromkeys(_as_sent(error, invocation) for error in errors))
-    instance = None if invocation.top is invocation.operation else invocation.instance
     return RpcInput(declared, invocation.holder.children, instance=instance)
 
 

@@ -48,11 +48,17 @@ class Connection(Protocol):
     async def drain(self) -> None:
         """Wait until the peer has taken enough of what was written.
 
-        Raises :exc:`ConnectionResetError` once the connection is lost.
+        Raises :exc:`ConnectionResetError` once the connection is lost; a peer that takes nothing for too long loses it.
         """
 
     def established(self) -> None:
         """Tell the transport that the peer has sent its hello: the hello time limit ends."""
+
+    def end_input(self, reason: str) -> None:
+        """Read no more: what the peer sends from now on, or has sent, is dropped, and reads return ``b""``.
+
+        Replies still go out.  ``reason`` goes to :attr:`close_reason`.
+        """
 
     def close(self) -> None:
         """End the stream after what was written; reads return ``b""`` from now on."""

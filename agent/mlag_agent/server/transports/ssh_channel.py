@@ -12,7 +12,9 @@ from typing import Protocol
 
 import asyncssh
 
+from mlag_agent.server.transports.admission import TransportLimits
 from mlag_agent.server.transports.connection import READ_SIZE
+from mlag_agent.server.transports.sockets import until_writable
 
 __all__ = ["ChannelOwner", "SshChannel"]
 
@@ -40,6 +42,10 @@ class ChannelOwner(Protocol):
     source_host: str
     source_port: int
 
+    @property
+    def socket_buffered(self) -> int:
+        """Bytes of the whole connection that the kernel has not taken yet."""
+
     def session_started(self, channel: SshChannel) -> None:
         """The channel has become a NETCONF session."""
 
@@ -52,10 +58,10 @@ class SshChannel(asyncssh.SSHServerSession[bytes]):
 
     _channel: asyncssh.SSHServerChannel[bytes]
 
-    def __init__(self, owner: ChannelOwner, hello_timeout: float) -> None:
+    def __init__(self, owner: ChannelOwner, limits: TransportLimits) -> None:
         self._owner = owner
         self._loop = asyncio.get_running_loop()
-        self._hello_timeout = hello_timeout
+        self._limits = limits
         self._timer: asyncio.TimerHandle | None = None  # until the hello; after our close until the client's
         self._started = False
         self._close_reason: str | None = None
@@ -70,6 +76,7 @@ class SshChannel(asyncssh.SSHServerSession[bytes]):
         self._socket_full = False
         self._writable = asyncio.Event()
         self._writable.set()
+        self._written = 0
 
     # --- Connection -------------------------------------------------------------------------------------------------
 
@@ -132,12 +139,15 @@ class SshChannel(asyncssh.SSHServerSession[bytes]):
         """See :meth:`Connection.write`."""
         # The client may have closed its side a moment ago, which asyncssh answers with an exception.
         if not (self._closed or self._lost or self._channel.is_closing()):
+            self._written += len(data)
             self._channel.write(data)
 
     async def drain(self) -> None:
         """See :meth:`Connection.drain`."""
         if not self._writable.is_set():
-            await self._writable.wait()
+            limit = self._limits.unread_timeout
+            if not await until_writable(self._writable, self._taken, limit):
+                self.abort(f"the client has taken nothing of what waits for it for {limit:g} s")
         if self._closed or self._lost or self._channel.is_closing():
             raise ConnectionResetError("the SSH channel is closed")
 
@@ -145,6 +155,13 @@ class SshChannel(asyncssh.SSHServerSession[bytes]):
         """See :meth:`Connection.established`."""
         if not self._closed:
             self._set_timer(None)
+
+    def end_input(self, reason: str) -> None:
+        """See :meth:`Connection.end_input`."""
+        if not (self._closed or self._lost):
+            self._close_reason = self._close_reason or reason
+            self._set_timer(None)
+            self._no_more_input()
 
     def close(self) -> None:
         """See :meth:`Connection.close`."""
@@ -175,7 +192,7 @@ class SshChannel(asyncssh.SSHServerSession[bytes]):
     def connection_made(self, chan: asyncssh.SSHServerChannel[bytes]) -> None:
         self._channel = chan
         chan.set_write_buffer_limits(WRITE_HIGH_WATER)
-        self._set_timer(self._hello_timeout)
+        self._set_timer(self._limits.hello_timeout)
 
     def pty_requested(self, term_type: str, term_size: object, term_modes: object) -> bool:
         return True  # scrapli's system transport asks for one; bytes pass unchanged all the same
@@ -250,6 +267,9 @@ class SshChannel(asyncssh.SSHServerSession[bytes]):
         else:
             self._writable.clear()
 
+    def _taken(self) -> int:
+        return self._written - self._channel.get_write_buffer_size() - self._owner.socket_buffered
+
     def _no_more_input(self) -> None:
         self._end_of_input = True
         self._pieces.clear()
@@ -271,4 +291,4 @@ class SshChannel(asyncssh.SSHServerSession[bytes]):
         if self._closed:
             self.abort(f"the client has not closed within {LINGER_TIMEOUT:g} s")
         else:
-            self.abort(f"no hello within {self._hello_timeout:g} s")
+            self.abort(f"no hello within {self._limits.hello_timeout:g} s")

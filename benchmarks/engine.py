@@ -5,7 +5,7 @@ message) and without rate limits. Timed is the batch at session start: from the 
 until the last entry is in its table, so hello, connection and opening count too. The floor moves the same number of
 bytes, in messages of the same size, between two asyncio streams over a socket pair, without tables or digests.
 
-Usage: python benchmarks/bench_engine.py --entries 200000
+Usage: python -m benchmarks.engine --entries 200000
 """
 
 from __future__ import annotations
@@ -34,7 +34,10 @@ from mlag_agent.mlag.messages import BATCH_RECORDS, RECORD_SIZE
 __all__ = ["run"]
 
 PASSWORD = "bench-secret"
-START = {EntryType.ARP: IPv4Address("10.0.0.0"), EntryType.ND: IPv6Address("2001:db8:1::")}
+START: dict[EntryType, IPv4Address | IPv6Address] = {
+    EntryType.ARP: IPv4Address("10.0.0.0"),
+    EntryType.ND: IPv6Address("2001:db8:1::"),
+}
 MESSAGE_OVERHEAD = 20 + 1 + 32
 
 

@@ -1,0 +1,106 @@
+"""What clients connect to: the transports of one device, with common limits and a common end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import asyncssh
+
+from mlag_agent.access.cert_to_name import CertToName
+from mlag_agent.access.users import Users
+from mlag_agent.config import LimitSettings, Settings, TlsSettings, make_name_rules
+from mlag_agent.server.transports.admission import Admission, TransportLimits
+from mlag_agent.server.transports.connection import SessionHandler
+from mlag_agent.server.transports.ssh import SshTransport
+from mlag_agent.server.transports.tasks import SessionTasks
+from mlag_agent.server.transports.tls import TlsIdentity, TlsTransport
+from mlag_agent.server.transports.tls_context import TlsFiles, read_certificates, server_context
+
+__all__ = ["Endpoints"]
+
+
+class Endpoints:
+    """SSH and TLS, as the settings have them; each session is given to ``on_session``."""
+
+    def __init__(
+        self, settings: Settings, *, users: Users, host_keys: Sequence[asyncssh.SSHKey], on_session: SessionHandler
+    ) -> None:
+        """Raises SettingsError for TLS files that cannot be used."""
+        self._settings = settings
+        self.admission = Admission(_limits(settings.limits))
+        self._sessions = SessionTasks(on_session)
+        self._ssh = SshTransport(host_keys=host_keys, users=users, admission=self.admission, sessions=self._sessions)
+        self._tls: TlsTransport | None = None
+        if settings.tls is not None:
+            identity = _identity(settings.tls)
+            self._tls = TlsTransport(identity, admission=self.admission, sessions=self._sessions)
+        self._listening: dict[str, tuple[str, str, int]] = {}  # kind -> (name for people, host, port)
+
+    async def start(self) -> None:
+        """Accept connections; raises SettingsError for a port or address that cannot be had."""
+        listen, tls = self._settings.listen, self._settings.tls
+        if listen.ssh:
+            await self._ssh.listen(listen.host, listen.port)
+            self._listening["ssh"] = ("NETCONF", listen.host, self._ssh.port)
+        if self._tls is not None and tls is not None and tls.listen:
+            self._tls.listen(tls.host, tls.port)
+            self._listening["tls"] = ("NETCONF over TLS", tls.host, self._tls.port)
+
+    @property
+    def ssh_port(self) -> int:
+        """The TCP port of NETCONF over SSH; raises KeyError if it is not served."""
+        return self._listening["ssh"][2]
+
+    @property
+    def tls_port(self) -> int:
+        """The TCP port of NETCONF over TLS; raises KeyError if it is not served."""
+        return self._listening["tls"][2]
+
+    def served(self) -> Iterator[tuple[str, str, int]]:
+        """What is served where: name, host, port."""
+        yield from self._listening.values()
+
+    def ports(self) -> Mapping[int, str]:
+        """The ports that are taken, with what takes them."""
+        names = {"ssh": "NETCONF over SSH of this agent", "tls": "NETCONF over TLS of this agent"}
+        return {port: names[kind] for kind, (_, _, port) in self._listening.items()}
+
+    async def aclose(self) -> None:
+        """Take no more clients, let operations under way finish, and close all connections.
+
+        Raises TimeoutError if a session does not end although it was cancelled; everything else is closed then too.
+        """
+        transports: list[SshTransport | TlsTransport] = [self._ssh]
+        if self._tls is not None:
+            transports.append(self._tls)
+        async with AsyncExitStack() as last_first:
+            for transport in transports:
+                last_first.push_async_callback(transport.aclose)
+            for transport in transports:
+                transport.stop_listening()
+            await self._sessions.stop(self.admission.limits.stop_timeout)
+
+
+def _limits(limits: LimitSettings) -> TransportLimits:
+    return TransportLimits(
+        login_timeout=limits.login_timeout,
+        hello_timeout=limits.hello_timeout,
+        idle_timeout=limits.idle_timeout,
+        keepalive_interval=limits.keepalive_interval,
+        unread_timeout=limits.unread_timeout,
+        stop_timeout=limits.stop_timeout,
+        max_unauthenticated=limits.max_unauthenticated,
+        max_connections=limits.max_connections,
+        max_sessions=limits.max_sessions,
+        max_sessions_per_user=limits.max_sessions_per_user,
+        max_auth_attempts=limits.max_auth_attempts,
+    )
+
+
+def _identity(tls: TlsSettings) -> TlsIdentity:
+    authorities = Path(tls.client_ca)
+    files = TlsFiles(Path(tls.certificate), Path(tls.key), authorities, None if tls.crl is None else Path(tls.crl))
+    context = server_context(files)
+    return TlsIdentity(context, CertToName(make_name_rules(tls), read_certificates(authorities, "client CA")))

@@ -1,0 +1,81 @@
+"""TCP sockets of the transports: listening ones, how dead peers are noticed, and peers that take nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+from mlag_agent.errors import SettingsError
+
+__all__ = ["LISTEN_BACKLOG", "cannot_listen", "detect_dead_peer", "listening_sockets", "until_writable"]
+
+LISTEN_BACKLOG = 512
+"""Connections the kernel keeps until we accept; with netopeer2's 5, fifty clients at once wait up to 15 s."""
+
+_KEEPALIVE_IDLE, _KEEPALIVE_INTERVAL, _KEEPALIVE_COUNT = 120, 30, 4
+"""A peer that has gone without a word is noticed after four minutes; the system's own values make it two hours."""
+
+
+def detect_dead_peer(sock: socket.socket) -> None:
+    """Have the kernel ask a silent peer whether it is still there.  The peer's program sees nothing of it."""
+    with suppress(OSError):  # it has gone already
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _KEEPALIVE_IDLE)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, _KEEPALIVE_INTERVAL)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, _KEEPALIVE_COUNT)
+
+
+def listening_sockets(host: str, port: int, what: str) -> Sequence[socket.socket]:
+    """One socket for each address of ``host``, all with the same port; port 0 takes a free one.
+
+    Raises :exc:`~mlag_agent.errors.SettingsError`; ``what`` is the protocol's name in it.
+    """
+    sockets: list[socket.socket] = []
+    try:
+        found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        for family, kind, protocol, _, address in dict.fromkeys(found):
+            sock = socket.socket(family, kind, protocol)
+            sockets.append(sock)
+            sock.setblocking(False)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            used = port or (sockets[0].getsockname()[1] if len(sockets) > 1 else 0)
+            sock.bind((address[0], used, *address[2:]))
+            sock.listen(LISTEN_BACKLOG)
+    except OSError as error:
+        for sock in sockets:
+            sock.close()
+        raise cannot_listen(what, host, port, error) from None
+    return sockets
+
+
+def cannot_listen(what: str, host: str, port: int, error: OSError) -> SettingsError:
+    """The error of a listener that cannot start."""
+    return SettingsError(
+        f"cannot listen for {what} on {host} port {port}: {error.strerror or error}",
+        "another program uses the port" if error.errno == errno.EADDRINUSE else "check the listen address",
+    )
+
+
+async def until_writable(writable: asyncio.Event, taken: Callable[[], int], limit: float) -> bool:
+    """Wait for ``writable``; False if the peer takes nothing for ``limit`` seconds (0: no limit).
+
+    ``taken`` gives the bytes that have left this process so far.  A slow peer is none that takes nothing: a reply of
+    many megabytes may take as long as it takes.
+    """
+    before = taken()
+    while True:
+        try:
+            async with asyncio.timeout(limit or None):
+                await writable.wait()
+        except TimeoutError:
+            now = taken()
+            if now == before:
+                return False
+            before = now
+        else:
+            return True
