@@ -32,13 +32,20 @@ $(VENV)/dev.stamp: $(VENV)/run.stamp
 	@$(PIP) install --quiet --editable '.[testing,ansible]' --group test --group lint
 	@touch $@
 
+# A scanner whose requirements go with nobody else's.
+$(VENV)/scan.stamp: $(VENV)/pip.stamp
+	@echo "installing sslyze, the TLS scanner, in $(VENV)/scan ..."
+	@$(PYTHON) -m venv $(VENV)/scan
+	@$(VENV)/scan/bin/python -m pip --disable-pip-version-check install --quiet 'sslyze>=6.3'
+	@touch $@
+
 demo: $(VENV)/run.stamp ## Show the whole thing: a pair is configured, refuses, connects, synchronises
 	@$(BIN)/python examples/demo.py
 
 run: $(VENV)/run.stamp ## Start a pair on ports 8301 and 8302 and leave it running
 	@$(BIN)/mlag-agent -v pair --port 8301
 
-test: $(VENV)/dev.stamp ## Run the tests
+test: $(VENV)/dev.stamp $(VENV)/scan.stamp ## Run the tests
 	@$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadgroup $(PYTEST_ARGS)
 
 lint: $(VENV)/dev.stamp ## ruff: style, likely bugs, formatting

@@ -39,7 +39,7 @@ from mlag_agent.server.endpoints import Endpoints
 from mlag_agent.server.registry import Registry
 from mlag_agent.server.session import NetconfSession
 from mlag_agent.server.transports.connection import Connection
-from mlag_agent.server.transports.hostkey import load_or_create_host_key
+from mlag_agent.server.transports.hostkey import load_or_create_host_keys
 from mlag_agent.wire.capabilities import BASE_1_0, BASE_1_1
 from mlag_agent.wire.session import Limits, Session
 
@@ -121,7 +121,7 @@ class Device:
         folder = _state_folder(settings)
         model = find_model(settings.device.model)
         self._users = Users(make_users(settings))
-        host_key = load_or_create_host_key(folder / "ssh_host_ed25519_key")
+        host_keys = load_or_create_host_keys(folder, settings.listen.host_keys)
         sealer = Sealer.load_or_create(folder / "sealing.key")
         engine = self._engine = Engine(
             _identity(settings.device.name, model.name),
@@ -172,7 +172,7 @@ class Device:
             )
             await session.run()
 
-        self._endpoints = Endpoints(settings, users=self._users, host_keys=[host_key], on_session=on_session)
+        self._endpoints = Endpoints(settings, users=self._users, host_keys=host_keys, on_session=on_session)
         await self._endpoints.start()
 
     def _make_agent(

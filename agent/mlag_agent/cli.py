@@ -33,6 +33,7 @@ from mlag_agent.config import (
 )
 from mlag_agent.errors import AgentError, SchemaError, SettingsError
 from mlag_agent.models import DEFAULT_MODEL, MODELS
+from mlag_agent.server.transports.sockets import reserve_descriptors
 
 __all__ = ["main"]
 
@@ -224,6 +225,7 @@ async def _serve(all_settings: Sequence[Settings], password: str | None = None) 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    reserve_descriptors(sum(s.limits.max_connections + s.limits.max_unauthenticated for s in all_settings))
     async with AsyncExitStack() as stack:
         devices = [await stack.enter_async_context(Device(settings)) for settings in all_settings]
         for device in devices:

@@ -78,11 +78,15 @@ class DeviceSettings(_Frozen, frozen=True):
 
 
 class ListenSettings(_Frozen, frozen=True):
-    """Where NETCONF over SSH is served, if it is; port 0 takes a free one."""
+    """Where NETCONF over SSH is served, if it is; port 0 takes a free one.
+
+    ``host-keys``: the kinds that clients can choose from; each is made at the first start that needs it.
+    """
 
     host: str = "127.0.0.1"
     port: Port = DEFAULT_PORT
     ssh: bool = True
+    host_keys: Annotated[tuple[Literal["ed25519", "rsa", "ecdsa"], ...], msgspec.Meta(min_length=1)] = ("ed25519",)
 
 
 class CertToNameSettings(_Frozen, frozen=True):

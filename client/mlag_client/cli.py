@@ -26,6 +26,7 @@ from rich.live import Live
 
 from mlag_client import render
 from mlag_client.client import INTERVAL, DfsClient, connect, not_converged, not_up
+from mlag_client.commands.cli import translate_command
 from mlag_client.errors import (
     ConnectFailed,
     GroupMissing,
@@ -201,9 +202,13 @@ def cli(
     if insecure and known_hosts is not None:
         raise click.UsageError("--insecure and --known-hosts exclude each other")
     password = os.environ.get(password_env)
-    if password is None and key is None and sys.stdin.isatty() and sys.stderr.isatty():
+    offline = context.invoked_subcommand == translate_command.name
+    if password is None and key is None and not offline and sys.stdin.isatty() and sys.stderr.isatty():
         password = getpass.getpass(f"Password of {user} on {host} port {port}: ")
     context.obj = Target(host, port, user, password, key, known_hosts, False if insecure else None, timeout, as_json)
+
+
+cli.add_command(translate_command)
 
 
 # --- peer-link ----------------------------------------------------------------------------------------------

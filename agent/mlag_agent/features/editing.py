@@ -49,7 +49,9 @@ async def edit_config(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Repl
 
     try:
         if test == "test-only":
-            agent.transactor.validate(edited())
+            after = edited()
+            agent.check_edit(session, agent.stores.get(target, session.session_id), after)
+            agent.transactor.validate(after)
         else:
             await write(agent, session, target, edited, validate=test == "test-then-set")
     except RpcFailure as failure:

@@ -19,6 +19,10 @@ __all__ = ["NetconfSession"]
 
 _LOG = logging.getLogger(__name__)
 
+TURN = 0.01
+"""Seconds a session may keep the others waiting with requests that came together: one read may bring hundreds, and a
+client that reads its replies fast never makes us wait for it."""
+
 
 class NetconfSession:
     """Reads, dispatches and replies in order until either side ends it.
@@ -117,14 +121,19 @@ class NetconfSession:
     async def _pump(self, where: str) -> tuple[str, int]:
         """Why it ended, and the level at which to say so."""
         await self._flush()
+        time = asyncio.get_running_loop().time
         while True:
             data = await self._connection.read(READ_SIZE)
+            turn = time()
             for event in self._wire.receive_data(data) if data else self._wire.receive_eof():
                 if isinstance(event, SessionEnded):
                     return self._ended(event, at_end=not data)
                 await self._handle(event, where)
                 if self._closing:
                     return "closed by the client", logging.INFO
+                if time() - turn > TURN:
+                    await asyncio.sleep(0)
+                    turn = time()
 
     def _ended(self, event: SessionEnded, *, at_end: bool) -> tuple[str, int]:
         if self in self._registry or at_end:

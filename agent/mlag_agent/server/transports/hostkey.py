@@ -5,18 +5,36 @@ from __future__ import annotations
 import os
 import secrets
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 
 import asyncssh
 
 from mlag_agent.errors import SettingsError
 
-__all__ = ["load_or_create_host_key"]
+__all__ = ["load_or_create_host_key", "load_or_create_host_keys"]
 
 MAX_KEY_FILE = 64 * 1024
 """Bytes; an RSA key of 16384 bits has 13 KiB."""
 
+RSA_BITS = 3072
+"""As ssh-keygen's default; as strong as AES-128 (NIST SP 800-57)."""
+
+RSA_SIGNATURES = (b"rsa-sha2-512", b"rsa-sha2-256")
+"""asyncssh would sign with SHA-1 too, if a client asks for it."""
+
+_KINDS = {"ed25519": "ssh-ed25519", "rsa": "ssh-rsa", "ecdsa": "ecdsa-sha2-nistp256"}
+
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
+
+
+def load_or_create_host_keys(folder: Path, kinds: Sequence[str]) -> Sequence[asyncssh.SSHKey]:
+    """The keys of ``kinds`` (ed25519, rsa, ecdsa) in ``folder``, named as OpenSSH names its own."""
+    keys = [load_or_create_host_key(folder / f"ssh_host_{kind}_key", _KINDS[kind]) for kind in dict.fromkeys(kinds)]
+    for key in keys:
+        if key.get_algorithm() == "ssh-rsa":
+            key.sig_algorithms = RSA_SIGNATURES
+    return keys
 
 
 def load_or_create_host_key(path: Path, algorithm: str = "ssh-ed25519") -> asyncssh.SSHKey:
@@ -55,7 +73,8 @@ def _load(path: Path) -> asyncssh.SSHKey:
 
 
 def _create(path: Path, algorithm: str) -> None:
-    content = asyncssh.generate_private_key(algorithm, comment="mlag-agent").export_private_key()
+    size = {"key_size": RSA_BITS} if algorithm == "ssh-rsa" else {}
+    content = asyncssh.generate_private_key(algorithm, comment="mlag-agent", **size).export_private_key()
     partial = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
         descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)

@@ -4,16 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
+import resource
 import socket
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from mlag_agent.errors import SettingsError
 
-__all__ = ["LISTEN_BACKLOG", "cannot_listen", "detect_dead_peer", "listening_sockets", "until_writable"]
+__all__ = [
+    "LISTEN_BACKLOG",
+    "cannot_listen",
+    "detect_dead_peer",
+    "listening_sockets",
+    "reserve_descriptors",
+    "until_writable",
+]
+
+log = logging.getLogger(__name__)
 
 LISTEN_BACKLOG = 512
 """Connections the kernel keeps until we accept; with netopeer2's 5, fifty clients at once wait up to 15 s."""
+
+_DESCRIPTORS_OF_OUR_OWN = 128
+"""Files, listeners, the sync channel, hooks."""
 
 _KEEPALIVE_IDLE, _KEEPALIVE_INTERVAL, _KEEPALIVE_COUNT = 120, 30, 4
 """A peer that has gone without a word is noticed after four minutes; the system's own values make it two hours."""
@@ -51,6 +65,21 @@ def listening_sockets(host: str, port: int, what: str) -> Sequence[socket.socket
             sock.close()
         raise cannot_listen(what, host, port, error) from None
     return sockets
+
+
+def reserve_descriptors(wanted: int) -> None:
+    """Raise this process's limit of open files to ``wanted`` and some for itself, as far as it may."""
+    needed = wanted + _DESCRIPTORS_OF_OUR_OWN
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        allowed = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+        if allowed < needed:
+            log.warning(
+                "this process may open %d files, but limits.max-connections and limits.max-unauthenticated need %d",
+                allowed,
+                needed,
+            )
 
 
 def cannot_listen(what: str, host: str, port: int, error: OSError) -> SettingsError:

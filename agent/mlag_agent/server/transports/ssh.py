@@ -15,6 +15,9 @@ from contextlib import suppress
 from typing import Any
 
 import asyncssh
+from asyncssh.encryption import get_encryption_algs
+from asyncssh.kex import get_kex_algs
+from asyncssh.mac import get_mac_algs
 
 from mlag_agent.access.users import Users
 from mlag_agent.server.transports.admission import Admission, TransportLimits
@@ -28,6 +31,32 @@ log = logging.getLogger(__name__)
 
 WINDOW = 256 * 1024
 """Bytes a client may send on a channel ahead of our reading; asyncssh's 2 MB would be 1 GB for 512 sessions."""
+
+
+def _available(wanted: Sequence[str], known: Sequence[bytes]) -> list[str]:
+    """Those of ``wanted`` that asyncssh has here: some need a recent OpenSSL, or a library that may be missing."""
+    return [name for name in wanted if name.encode() in known]
+
+
+# docs/decisions/048 has the reasons, and what ssh-audit says.
+KEX = _available(("mlkem768x25519-sha256", "curve25519-sha256", "curve25519-sha256@libssh.org"), get_kex_algs())
+"""No groups over finite fields: with them a client that does little makes us compute a lot (CVE-2002-20001)."""
+
+CIPHERS = _available(
+    ("chacha20-poly1305@openssh.com", "aes256-gcm@openssh.com", "aes128-gcm@openssh.com", "aes256-ctr", "aes192-ctr",
+     "aes128-ctr"),
+    get_encryption_algs(),
+)  # fmt: skip
+MACS = _available(
+    ("umac-128-etm@openssh.com", "hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com",
+     "hmac-sha2-256", "hmac-sha2-512"),  # the last two for libssh2 before 1.11 and JSch
+    get_mac_algs(),
+)  # fmt: skip
+SIGNATURES = (
+    "ssh-ed25519", "sk-ssh-ed25519@openssh.com", "sk-ecdsa-sha2-nistp256@openssh.com",
+    "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "rsa-sha2-512", "rsa-sha2-256",
+)  # fmt: skip
+"""Of users' keys."""
 
 FLUSH_TIMEOUT = 2.0
 """Seconds that clients have at the end to take the last replies and to close their channels."""
@@ -88,6 +117,12 @@ class SshTransport:
             "server_factory": lambda: _Server(self),
             "server_host_keys": list(self._host_keys),
             "server_version": "mlag-agent",
+            "kex_algs": KEX,
+            "encryption_algs": CIPHERS,
+            "mac_algs": MACS,
+            "signature_algs": list(SIGNATURES),
+            # A packet of 35 KB can hold 35 MB of compressed nothing.
+            "compression_algs": None,
             "login_timeout": self.limits.login_timeout,
             "keepalive_interval": self.limits.keepalive_interval,
             "authorized_client_keys": None,
@@ -218,7 +253,9 @@ class _Server(asyncssh.SSHServer):
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_idle_timer()
         self._transport.connection_lost(self)
-        if exc is not None and not self.username:
+        if isinstance(exc, asyncssh.KeyExchangeFailed):
+            log.warning("SSH: %s and this agent have no algorithm in common (listen.host-keys?): %s", self.peer, exc)
+        elif exc is not None and not self.username:
             log.info("SSH: connection from %s ended before the login: %s", self.peer, exc)
 
     def _pause_writing(self) -> None:
