@@ -242,6 +242,8 @@ def test_ipv4_addresses(mlag_bench: Any, address: IPv4Address) -> None:
         expected.add("address-loopback")
     if first == 0 or first >= 224:
         expected.add("address-class")
+    if str(address) == "192.0.2.77":
+        expected.add("peer-address-equals-local-address")
     assert {app for _, app, _ in found} == expected
 
 

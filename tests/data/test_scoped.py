@@ -43,10 +43,10 @@ def opaque() -> Bench:
     return Bench([ModuleRequest("scoped"), ModuleRequest("scoped-more")], [FOLDER])
 
 
-def valid(library: SchemaLibrary, root: Container) -> bool:
+def valid(library: SchemaLibrary, root: Container, *, alone: bool = False) -> bool:
     document = encode_children(root, library.tree.namespaces).decode()
     try:
-        library.engine.validate(document, Contents.CONFIG, lambda path, message="": None)
+        library.engine.validate(document, Contents.CONFIG, lambda path, message="": None, alone=alone)
     except RpcFailure:
         return False
     return True
@@ -130,10 +130,10 @@ def check(bench: Bench, steps: list[list[Edit]], log: list[tuple[bool, bool]] | 
             except RpcFailure:
                 continue  # the value of a type
         part = to_check(root, after, bench.library.scopes)
-        whole, scoped = valid(bench.library, after), valid(bench.library, part)
+        whole, scoped = valid(bench.library, after), valid(bench.library, part.root, alone=part.alone)
         if log is not None:
             log.append((whole, scoped))
-        assert whole or not scoped, f"{bench.xml(root)}\n{bench.xml(after)}\n{bench.xml(part)}"
+        assert whole or not scoped, f"{bench.xml(root)}\n{bench.xml(after)}\n{bench.xml(part.root)}"
         if whole:
             root = after
 

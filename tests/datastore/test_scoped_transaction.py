@@ -43,9 +43,9 @@ class Recorder:
     engine: Any
     documents: list[str] = field(default_factory=list)
 
-    def validate(self, document: str, contents: Contents, lookup: Any) -> None:
+    def validate(self, document: str, contents: Contents, lookup: Any, *, alone: bool = False) -> None:
         self.documents.append(document)
-        self.engine.validate(document, contents, lookup)
+        self.engine.validate(document, contents, lookup, alone=alone)
 
 
 @dataclass

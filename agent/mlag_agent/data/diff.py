@@ -10,7 +10,7 @@ from typing import TypeVar
 from mlag_agent.data.edit_node import NETCONF_NS, YANG_NS
 from mlag_agent.data.encode import Encoder, leaf_element
 from mlag_agent.data.path import child_path, quotable, quoted
-from mlag_agent.data.tree import Container, Keys, LeafList, ListNode, Node, same
+from mlag_agent.data.tree import Container, Keys, LeafList, ListNode, Node, same, unlike
 from mlag_agent.schema.nodes import Kind, SchemaNode
 
 __all__ = ["Change", "ChangeKind", "both", "changes", "edit_document", "moved", "pairs", "same_order"]
@@ -64,6 +64,8 @@ def _container(old: Container, new: Container, path: str) -> Iterator[Change]:
 
 def both(old: Mapping[SchemaNode, Node], new: Mapping[SchemaNode, Node]) -> list[SchemaNode]:
     """The children that either has, in schema order."""
+    if old.keys() == new.keys():
+        return list(new)
     return sorted({*old, *new}, key=lambda node: node.position)
 
 
@@ -106,7 +108,12 @@ def moved(was: Sequence[Keyed], now: Sequence[Keyed]) -> Sequence[Keyed]:
 
 
 def pairs(was: ListNode | None, now: ListNode | None) -> Iterator[tuple[Keys, Container | None, Container | None]]:
-    """Entries of both by key, in order; entries in chunks that both share are left out."""
+    """Entries of both by key, in order; entries that both share are left out."""
+    if was is not None and now is not None and was.has_places_of(now):
+        for mine, its in unlike(was.chunks, now.chunks):
+            for old, new in unlike(mine.entries, its.entries):
+                yield old.keys, old, new
+        return
     shared = {id(chunk) for chunk in was.chunks} & {id(chunk) for chunk in now.chunks} if was and now else set()
     before = _rows(was, shared)
     after = _rows(now, shared)
@@ -143,7 +150,7 @@ class _Writer:
     def children(self, old: Container, new: Container, out: list[bytes]) -> None:
         for node in both(old.children, new.children):
             was, now = old.get(node), new.get(node)
-            if was is now or same(was, now):
+            if was is now:
                 continue
             if node.kind is Kind.LIST:
                 self._list(node, was, now, out)
@@ -151,17 +158,23 @@ class _Writer:
                 self._leaf_list(node, was, now, out)
             elif isinstance(was, Container) and isinstance(now, Container):
                 self._merged(was, now, out)
+            elif same(was, now):
+                continue
             elif now is None:
                 out.append(f"<{node.head}{_operation('remove')}/>".encode())
             else:
                 self._encoder.node(node, now, out)
 
     def _merged(self, was: Container, now: Container, out: list[bytes]) -> None:
+        below: list[bytes] = []
+        self.children(was, now, below)
+        if not below:
+            return  # equal, though not the same node
         out.append(f"<{now.schema.head}>".encode())
         for key, value in zip(now.schema.key_nodes, now.keys, strict=True):
             out.append(leaf_element(key, value, self._namespaces).encode())
-        self.children(was, now, out)
-        out.append(f"</{now.schema.name}>".encode())
+        out += below
+        out.append(now.schema.closing.encode())
 
     def _removed(self, node: SchemaNode, keys: Keys, out: list[bytes]) -> None:
         body = "".join(leaf_element(k, v, self._namespaces) for k, v in zip(node.key_nodes, keys, strict=True))
@@ -200,9 +213,7 @@ class _Writer:
         if start and not quotable(order[start - 1]):
             start = 0  # no predicate can name that entry
         for at in (*range(start), *range(end, len(order))):
-            one, other = before[order[at]], after[order[at]]
-            if not same(one, other):
-                self._merged(one, other, out)
+            self._merged(before[order[at]], after[order[at]], out)
         # From the last to the first, each put right after the entry that stands before all of them: no entry refers
         # to another one of those that move.
         for keys in reversed(order[start:end]):

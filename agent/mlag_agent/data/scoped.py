@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from mlag_agent.data.diff import both, pairs, same_order
 from mlag_agent.data.tree import Container, ListNode, Node, same
 from mlag_agent.schema.nodes import Kind, SchemaNode
 from mlag_agent.schema.scope import Scopes
 
-__all__ = ["to_check"]
+__all__ = ["Part", "to_check"]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What is to be checked.  ``alone``: only in the modules of its top-level nodes; libyang would look at the implicit
+    containers of all others as well, which costs more than a small change itself."""
+
+    root: Container
+    alone: bool
 
 
 class _NotConfined(Exception):  # noqa: N818  # no error: ends the walk of a subtree
     """Something outside of the entries of local lists has changed."""
 
 
-def to_check(old: Container, new: Container, scopes: Scopes) -> Container:
+def to_check(old: Container, new: Container, scopes: Scopes) -> Part:
     """A tree that has a violation if ``new`` has one, given that ``old`` has none; often much smaller than ``new``.
 
     Where all that has changed lies in entries of local lists, these entries, whole; of other top-level nodes with
@@ -23,19 +34,21 @@ def to_check(old: Container, new: Container, scopes: Scopes) -> Container:
     """
     parts: dict[SchemaNode, Node | None] = {}
     whole: set[SchemaNode] = set()
-    for node in both(old.children, new.children):
+    for node in both(old._children, new._children):
         try:
             parts[node] = _part(node, old.get(node), new.get(node), scopes)
         except _NotConfined:
             whole |= scopes.groups[node]
     for node in whole:
         parts[node] = new.get(node)
-    return Container.ordered(new.schema, {node: part for node, part in parts.items() if part is not None})
+    kept = Container.ordered(new.schema, {node: part for node, part in parts.items() if part is not None})
+    # What has changed may invalidate what is not there: a constraint of an implicit container, a mandatory node.
+    return Part(kept, all(parts[node] is not None for node in whole))
 
 
 def _part(node: SchemaNode, was: Node | None, now: Node | None, scopes: Scopes) -> Node | None:
     """Of one node; None when nothing of it is needed."""
-    if was is now:
+    if was is now or (type(was) is str and was == now):
         return _surroundings(node, now, scopes)
     if isinstance(was, Container) and isinstance(now, Container):
         return _container(was, now, scopes)
@@ -47,8 +60,13 @@ def _part(node: SchemaNode, was: Node | None, now: Node | None, scopes: Scopes) 
 
 
 def _container(was: Container, now: Container, scopes: Scopes) -> Container:
-    parts = {node: _part(node, was.get(node), now.get(node), scopes) for node in both(was.children, now.children)}
-    return Container(now.schema, {node: part for node, part in parts.items() if part is not None})
+    before, after = was._children, now._children  # without a read-only view for each entry
+    parts: dict[SchemaNode, Node] = {}
+    for node in both(before, after):
+        part = _part(node, before.get(node), after.get(node), scopes)
+        if part is not None:
+            parts[node] = part
+    return Container(now.schema, parts)
 
 
 def _entries(node: SchemaNode, was: ListNode | None, now: ListNode | None, scopes: Scopes) -> ListNode | None:

@@ -16,7 +16,8 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import chain
+from itertools import chain, compress
+from operator import is_not
 from types import MappingProxyType
 from typing import TypeAlias, TypeVar
 
@@ -33,11 +34,13 @@ __all__ = [
     "drop_other_cases",
     "merge",
     "same",
+    "unlike",
 ]
 
 Keys: TypeAlias = tuple[str, ...]
 SortKey: TypeAlias = "str | int | tuple[str | int, ...]"
 Entry = TypeVar("Entry")
+Part = TypeVar("Part", "Container", "Chunk")
 
 # A chunk is copied when one of its entries changes, and serialised as a whole: small enough to copy in
 # microseconds, large enough that fifty thousand entries are two hundred chunks.
@@ -125,7 +128,10 @@ class Container:
     @property
     def keys(self) -> Keys:
         """Key values of a list entry, in the order of the key statement."""
-        return tuple(self._children[node] for node in self.schema.key_nodes)  # type: ignore[misc]
+        nodes = self.schema.key_nodes
+        if len(nodes) == 1:
+            return (self._children[nodes[0]],)  # type: ignore[return-value]
+        return tuple([self._children[node] for node in nodes])  # type: ignore[misc]
 
     def get(self, node: SchemaNode) -> Node | None:
         """The child of that schema node."""
@@ -199,6 +205,19 @@ class ListNode:
         self._starts = [] if schema.user_ordered else [chunk.order[0] for chunk in self.chunks]
         self._count = sum(len(chunk.entries) for chunk in self.chunks)
 
+    def has_places_of(self, other: ListNode) -> bool:
+        """Whether the two are known to have the same keys in the same places of the same chunks.
+
+        They have when one was made of the other by changing entries alone.
+        """
+        return self._starts is other._starts
+
+    def _with(self, chunks: Iterable[Chunk]) -> ListNode:
+        """The same keys in the same chunks, with other entries."""
+        made = ListNode.__new__(ListNode)
+        made.schema, made.chunks, made._starts, made._count = self.schema, tuple(chunks), self._starts, self._count
+        return made
+
     @classmethod
     def of(cls, schema: SchemaNode, entries: Iterable[Container]) -> ListNode:
         """From entries in any order; a user-ordered list keeps the order given.
@@ -250,11 +269,16 @@ class ListNode:
         for wanted, entry in _by_order(self.schema, changes).items():
             at = max(0, bisect_right(self._starts, wanted) - 1)
             by_chunk.setdefault(at, {})[wanted] = entry
+        in_place = {
+            at: chunk for at, mine in by_chunk.items() if (chunk := _in_place(self.chunks[at], mine)) is not None
+        }
+        if len(in_place) == len(by_chunk):
+            return self._with(in_place.get(at, chunk) for at, chunk in enumerate(self.chunks))
         chunks: list[Chunk] = []
         for at, chunk in enumerate(self.chunks):
             mine = by_chunk.get(at)
-            if mine is None:
-                chunks.append(chunk)
+            if mine is None or at in in_place:
+                chunks.append(in_place.get(at, chunk))
                 continue
             merged: dict[SortKey, Container | None] = {**dict(zip(chunk.order, chunk.entries, strict=True)), **mine}
             order = sorted(key for key, entry in merged.items() if entry is not None)
@@ -275,7 +299,7 @@ class ListNode:
             for at, entry in mine.items():
                 entries[at] = entry
             chunks[number] = Chunk(tuple(entries), chunks[number].order)
-        return ListNode(self.schema, chunks)
+        return self._with(chunks)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, ListNode) and same(self, other)
@@ -284,6 +308,18 @@ class ListNode:
 
 
 Node: TypeAlias = "str | LeafList | Container | ListNode | AnyData"
+
+
+def _in_place(chunk: Chunk, changes: Mapping[SortKey, Container | None]) -> Chunk | None:
+    """The chunk with other entries for keys that it has; None when one is new or goes."""
+    entries = list(chunk.entries)
+    order = chunk.order
+    for wanted, entry in changes.items():
+        at = bisect_left(order, wanted)
+        if entry is None or at == len(order) or order[at] != wanted:
+            return None
+        entries[at] = entry
+    return Chunk(tuple(entries), order)
 
 
 def _cut(entries: list[Container], order: list[SortKey]) -> Iterator[Chunk]:
@@ -324,12 +360,22 @@ def same(one: Node | None, other: Node | None) -> bool:
     if isinstance(one, ListNode) and isinstance(other, ListNode):
         if one.schema is not other.schema or len(one) != len(other):
             return False
-        return all(mine is its or same(mine, its) for mine, its in _unshared(one.chunks, other.chunks))
+        if one.has_places_of(other):
+            rows = [
+                pair for mine, its in unlike(one.chunks, other.chunks) for pair in unlike(mine.entries, its.entries)
+            ]
+            return all(same(mine, its) for mine, its in rows)
+        return all(same(mine, its) for mine, its in _unshared(one.chunks, other.chunks))
     return type(one) is type(other) and one == other
 
 
+def unlike(one: Sequence[Part], other: Sequence[Part]) -> Iterator[tuple[Part, Part]]:
+    """The places of two rows of equal length that do not hold the very same entry or chunk; nearly all do."""
+    return compress(zip(one, other, strict=True), map(is_not, one, other))
+
+
 def _unshared(one: Sequence[Chunk], other: Sequence[Chunk]) -> Iterator[tuple[Container, Container]]:
-    """Entries of two lists of equal length, place by place, but for those in chunks that both share."""
+    """Entries of two lists of equal length, place by place, but for those that both share."""
     i = j = at_one = at_other = 0
     while i < len(one) and j < len(other):
         left, right = one[i].entries, other[j].entries
@@ -337,7 +383,7 @@ def _unshared(one: Sequence[Chunk], other: Sequence[Chunk]) -> Iterator[tuple[Co
             i, j = i + 1, j + 1
             continue
         count = min(len(left) - at_one, len(right) - at_other)
-        yield from zip(left[at_one : at_one + count], right[at_other : at_other + count], strict=True)
+        yield from unlike(left[at_one : at_one + count], right[at_other : at_other + count])
         at_one, at_other = at_one + count, at_other + count
         if at_one == len(left):
             i, at_one = i + 1, 0

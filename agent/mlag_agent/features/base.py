@@ -13,15 +13,16 @@ from mlag_agent.data.build import EVERYTHING, Selection, build
 from mlag_agent.data.decode import EditNode, OnLeniency
 from mlag_agent.data.encode import encode_children
 from mlag_agent.data.invocation import Instance
-from mlag_agent.data.tree import Container, merge
+from mlag_agent.data.tree import Container, empty, merge
 from mlag_agent.datastore.confirmed import ConfirmedCommits
 from mlag_agent.datastore.payload import PayloadReader
 from mlag_agent.datastore.persist import Journal
 from mlag_agent.datastore.stores import Datastore, Datastores
-from mlag_agent.datastore.subscriber import ChangeSet
+from mlag_agent.datastore.subscriber import Actor, ChangeSet
 from mlag_agent.datastore.transaction import Authorise, Transactor
 from mlag_agent.errors import ErrorTag, ErrorType, InfoElement, RpcError, RpcFailure
 from mlag_agent.notify.notifier import Notifier
+from mlag_agent.notify.outbox import Outbox
 from mlag_agent.schema.library import SchemaLibrary
 from mlag_agent.schema.nodes import ModuleRequest, SchemaNode
 
@@ -153,9 +154,18 @@ class SessionInfo(Hashable, Protocol):
 
     session_id: int
     username: str
+    source_host: str
+    outbox: Outbox
+    """Notifications for this session."""
 
     def close_after_reply(self) -> None:
         """End the session once the reply is sent."""
+
+    def after_reply(self, callback: Callable[[], None]) -> None:
+        """Call this once the reply is on its way: notifications that are queued then come after it."""
+
+    def at_end(self, callback: Callable[[], None]) -> None:
+        """Call this when the session has ended, however it does."""
 
     @property
     def on_leniency(self) -> OnLeniency:
@@ -195,6 +205,8 @@ class Agent:
     strict: bool
     capabilities: tuple[str, ...] = ()
     features: tuple[Feature, ...] = ()
+    startup_changed: list[Callable[[Container, Container, Actor | None], None]] = field(default_factory=list)
+    """Called when startup has been replaced, with what it held before, what it holds now, and who asked."""
 
     def authorise(self, session: SessionInfo) -> Authorise | None:
         """What a transaction on running asks before it makes the session's change; None: nothing."""
@@ -211,12 +223,14 @@ class Agent:
         if self.access.active:
             self.access.check_change(session, before, after)
 
-    def store_startup(self, root: Container) -> None:
-        """Replace the startup datastore; durable when this returns."""
+    def store_startup(self, root: Container, *, by: Actor | None = None) -> None:
+        """Replace the startup datastore; durable when this returns.  ``by``: the session that asks for it."""
         if self.journal is not None:
             document = encode_children(root, self.library.tree.namespaces)
             self.journal.replace(Datastore.STARTUP, document)
-        self.stores.startup = root
+        old, self.stores.startup = self.stores.startup, root
+        for callback in self.startup_changed:
+            callback(old or empty(self.library.tree.data), root, by)
 
     def operational(self, wanted: Selection = EVERYTHING) -> Container:
         """Running and the operational state in one; state that is not ``wanted`` may be left out."""

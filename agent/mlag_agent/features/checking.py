@@ -42,7 +42,7 @@ def check_invocation(agent: Agent, invocation: Invocation, *, types_only: bool =
         engine.check_payload(document, lookup)
         canonicalise(nodes, engine, {})
         document = invocation.document(library.tree.namespaces, _only(agent.operational(Below(refers)), refers))
-        engine.validate(document, Contents.OPERATION, lookup, within(invocation.operation))
+        engine.validate(document, Contents.OPERATION, lookup, within=within(invocation.operation))
     elif invocation.top is invocation.operation:
         engine.check_operation(document, lookup)
         canonicalise(holder.children, engine, {})

@@ -79,17 +79,26 @@ class SchemaEngine:
             raise RpcFailure(*bounded(found, lambda error: payload_error(error, lookup), every=every))
 
     def validate(
-        self, document: str, contents: Contents, lookup: ValueLookup, within: Callable[[str], bool] | None = None
+        self,
+        document: str,
+        contents: Contents,
+        lookup: ValueLookup,
+        *,
+        alone: bool = False,
+        within: Callable[[str], bool] | None = None,
     ) -> None:
         """Every constraint (RFC 7950 section 8.1); raises RpcFailure with one RpcError for each violation.
 
-        ``within``: of which nodes, by libyang's paths, violations count; None: of all.
+        ``alone``: but those of modules that have no top-level node in the document.  ``within``: of which nodes, by
+        libyang's paths, violations count; None: of all.
         """
         parse = ly.ParseOptions.Strict
         options = ly.ValidationOptions.MultiError
         if contents is Contents.CONFIG:
             parse |= ly.ParseOptions.NoState
             options |= ly.ValidationOptions.NoState
+            if alone:
+                options |= ly.ValidationOptions.Present
         else:
             # Only the module of the operation: the data tree is not in this context's documents.
             options |= ly.ValidationOptions.Present
@@ -107,7 +116,7 @@ class SchemaEngine:
         if document in self._passed:
             return
         self.check_payload(document, lookup)
-        self.validate(document, Contents.OPERATION, lookup, within)
+        self.validate(document, Contents.OPERATION, lookup, within=within)
         if len(document) <= PASSED_OPERATION_LENGTH:
             if len(self._passed) >= PASSED_OPERATIONS:
                 self._passed.clear()

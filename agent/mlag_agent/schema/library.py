@@ -9,12 +9,14 @@ import sys
 import sysconfig
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from mlag_agent.errors import SchemaError
 from mlag_agent.schema.cache import SchemaCache
 from mlag_agent.schema.engine import SchemaEngine
+from mlag_agent.schema.events import event_tree
 from mlag_agent.schema.loaded import LoadedSchema
 from mlag_agent.schema.nodes import Module, ModuleRequest, SchemaTree
 from mlag_agent.schema.scope import Scopes
@@ -86,6 +88,11 @@ class SchemaLibrary:
         if cache is not None and slot is not None and kept is None:
             cache.put(slot, loaded)  # not before libyang has taken it as well
         return cls(tree, engine, operations, folders, loaded.scopes, loaded.content_id)
+
+    @cached_property
+    def events(self) -> SchemaTree:
+        """The schema of events: the root above all notifications is its ``data``."""
+        return event_tree(self.tree)
 
     def text(self, name: str, revision: str | None) -> str | None:
         """YANG text of a module or submodule of the set; None where there is none of that revision."""
