@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import logging
 from collections.abc import Mapping, Sequence
@@ -60,6 +61,9 @@ __all__ = ["Device"]
 
 _LOG = logging.getLogger(__name__)
 
+# After a start from the cache the operations context is loaded this much later, when the hellos are through.
+WARM_UP_SECONDS = 1.0
+
 
 @lru_cache(maxsize=8)
 def _library(requests: tuple[ModuleRequest, ...], folders: tuple[Path, ...], cache: Path | None) -> SchemaLibrary:
@@ -95,6 +99,7 @@ class Device:
         self._log: ReplayLog | None = None
         self._engine: Engine | None = None
         self._agent: Agent | None = None
+        self._warm_up: asyncio.TimerHandle | None = None
         self.registry = Registry()
 
     # --- what the outside may know ----------------------------------------------------------------------
@@ -198,6 +203,8 @@ class Device:
 
         self._endpoints = Endpoints(settings, users=self._users, host_keys=host_keys, on_session=on_session)
         await self._endpoints.start()
+        # What the first rpc with parameters would wait for, unless it comes earlier.
+        self._warm_up = asyncio.get_running_loop().call_later(WARM_UP_SECONDS, lambda: library.operations)
 
     def _make_agent(
         self, library: SchemaLibrary, features: tuple[Feature, ...], sealer: Sealer, engine: Engine, journal: Journal
@@ -287,6 +294,8 @@ class Device:
 
     async def aclose(self) -> None:
         """End sessions, engine and files; nothing runs on after this, even if one of them fails to end."""
+        if self._warm_up is not None:
+            self._warm_up.cancel()
         async with AsyncExitStack() as last_first:
             if self._users is not None:
                 last_first.callback(self._users.close)

@@ -24,7 +24,7 @@ from mlag_agent.mlag import HostFabric, LoopbackFabric, PeerLinkAddresses
 from mlag_agent.models import DEFAULT_MODEL
 from mlag_agent.notify.outbox import QUEUE_BYTES, QUEUE_LENGTH
 from mlag_agent.schema.cache import user_cache_folder
-from mlag_agent.schema.nodes import ModuleRequest
+from mlag_agent.schema.nodes import ALL_FEATURES, ModuleRequest
 
 __all__ = [
     "DEFAULT_PORT",
@@ -208,7 +208,7 @@ class Settings(_Frozen, frozen=True):
     startup: bool = False
     yang_dirs: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
-    """More modules to serve, each as ``name`` or ``name:feature1,feature2``."""
+    """More modules to serve, each as ``name``, ``name:feature1,feature2`` or ``name:*`` for all of its features."""
     schema_cache: str = "auto"
     """What loading modules has given, from start to start: a folder, ``auto`` for the user's cache folder, ``off``."""
 
@@ -246,10 +246,10 @@ def make_modules(settings: Settings) -> tuple[ModuleRequest, ...]:
     requests = []
     for text in settings.modules:
         name, _, features = text.partition(":")
-        names = (name, *filter(None, features.split(",")))
-        if not all(_IDENTIFIER.fullmatch(word) for word in names):
-            raise SettingsError(f"module {text!r} is not of the form NAME or NAME:FEATURE,FEATURE")
-        requests.append(ModuleRequest(name, names[1:]))
+        given = tuple(filter(None, features.split(",")))
+        if not all(_IDENTIFIER.fullmatch(word) for word in (name, *given) if word != ALL_FEATURES or word is name):
+            raise SettingsError(f"module {text!r} is not of the form NAME, NAME:FEATURE,FEATURE or NAME:*")
+        requests.append(ModuleRequest(name, given))
     return tuple(requests)
 
 

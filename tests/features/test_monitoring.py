@@ -178,7 +178,7 @@ class TestYangLibrary:
         }
         assert features["dfs-m-lag"] == sorted(MODELS[DEFAULT_MODEL].features)
         assert sorted(features["ietf-netconf"]) == [
-            "candidate", "confirmed-commit", "rollback-on-error", "validate", "writable-running",
+            "candidate", "confirmed-commit", "rollback-on-error", "validate", "writable-running", "xpath",
         ]  # fmt: skip
         deviated = [
             row.findtext(f"{{{LIBRARY}}}name")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -13,7 +14,9 @@ from mlag_agent.data.build import EVERYTHING, Selection, build
 from mlag_agent.data.decode import EditNode, OnLeniency
 from mlag_agent.data.encode import encode_children
 from mlag_agent.data.invocation import Instance
+from mlag_agent.data.lexical import matching_text
 from mlag_agent.data.tree import Container, empty, merge
+from mlag_agent.data.xpath import Expressions
 from mlag_agent.datastore.confirmed import ConfirmedCommits
 from mlag_agent.datastore.payload import PayloadReader
 from mlag_agent.datastore.persist import Journal
@@ -23,6 +26,7 @@ from mlag_agent.datastore.transaction import Authorise, Transactor
 from mlag_agent.errors import ErrorTag, ErrorType, InfoElement, RpcError, RpcFailure
 from mlag_agent.notify.notifier import Notifier
 from mlag_agent.notify.outbox import Outbox
+from mlag_agent.schema.engine import matches
 from mlag_agent.schema.library import SchemaLibrary
 from mlag_agent.schema.nodes import ModuleRequest, SchemaNode
 
@@ -207,6 +211,13 @@ class Agent:
     features: tuple[Feature, ...] = ()
     startup_changed: list[Callable[[Container, Container, Actor | None], None]] = field(default_factory=list)
     """Called when startup has been replaced, with what it held before, what it holds now, and who asked."""
+    expressions: Expressions = field(init=False)
+    """XPath on the data of this schema."""
+    evaluating: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while a costly expression is evaluated in a thread: one at a time."""
+
+    def __post_init__(self) -> None:
+        self.expressions = Expressions(self.library.tree, matching_text, matches)
 
     def authorise(self, session: SessionInfo) -> Authorise | None:
         """What a transaction on running asks before it makes the session's change; None: nothing."""
