@@ -52,6 +52,7 @@ from mlag_agent.server.dispatcher import Dispatcher
 from mlag_agent.server.endpoints import Endpoints
 from mlag_agent.server.registry import Registry
 from mlag_agent.server.session import NetconfSession
+from mlag_agent.server.transports.call_home import Sleep
 from mlag_agent.server.transports.connection import Connection
 from mlag_agent.server.transports.hostkey import load_or_create_host_keys
 from mlag_agent.wire.capabilities import BASE_1_0, BASE_1_1
@@ -76,7 +77,8 @@ class Device:
 
     ``timers`` are the engine's, ``features`` behaviour for more modules than the agent's own, ``call_later`` measures
     the time-out of confirmed commits instead of the event loop, ``clock`` gives events their time and measures that of
-    subscriptions.  Raises SettingsError or SchemaError when it cannot start; then nothing is left behind.
+    subscriptions, ``sleep`` the pauses of call home.  Raises SettingsError or SchemaError when it cannot start; then
+    nothing is left behind.
     """
 
     def __init__(
@@ -86,9 +88,11 @@ class Device:
         timers: EngineTimers | None = None,
         features: Sequence[Feature] = (),
         call_later: CallLater | None = None,
+        sleep: Sleep = asyncio.sleep,
         clock: Clock | None = None,
     ) -> None:
         self.settings = settings
+        self._sleep = sleep
         self._timers = timers
         self._features = tuple(features)
         self._call_later = call_later
@@ -177,6 +181,7 @@ class Device:
         await self._restore(agent)
         events = netconf_events.NetconfEvents(agent)
         events.attach()
+        mlag.EngineEvents(agent, engine).attach()
         dispatcher = Dispatcher(agent)
         limits = settings.limits
         wire_limits = Limits(limits.message_size, limits.hello_size, limits.depth)
@@ -201,7 +206,9 @@ class Device:
             )
             await session.run()
 
-        self._endpoints = Endpoints(settings, users=self._users, host_keys=host_keys, on_session=on_session)
+        self._endpoints = Endpoints(
+            settings, users=self._users, host_keys=host_keys, on_session=on_session, sleep=self._sleep
+        )
         await self._endpoints.start()
         # What the first rpc with parameters would wait for, unless it comes earlier.
         self._warm_up = asyncio.get_running_loop().call_later(WARM_UP_SECONDS, lambda: library.operations)

@@ -30,6 +30,7 @@ __all__ = [
     "DEFAULT_PORT",
     "DEFAULT_TLS_PORT",
     "AccessSettings",
+    "CallHomeSettings",
     "CertToNameSettings",
     "DeviceSettings",
     "FabricSettings",
@@ -116,6 +117,22 @@ class TlsSettings(_Frozen, frozen=True):
     cert_to_name: tuple[CertToNameSettings, ...] = ()
 
 
+class CallHomeSettings(_Frozen, frozen=True):
+    """A management station that the agent connects to (RFC 8071); the first of ``hosts`` that can be had is used.
+
+    ``port`` 0 is the registered one of the transport.  Times in seconds, with the ranges of DOMAIN.md 5.2.
+    """
+
+    name: Name
+    hosts: Annotated[tuple[Name, ...], msgspec.Meta(min_length=1, max_length=40)]
+    transport: Literal["ssh", "tls"] = "ssh"
+    port: Port = 0
+    source_address: str | None = None
+    reconnect_interval: Annotated[float, msgspec.Meta(ge=5, le=300)] = 5
+    keepalive_interval: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 60
+    keepalive_count: Annotated[int, msgspec.Meta(ge=1, le=30)] = 3
+
+
 class LimitSettings(_Frozen, frozen=True):
     """What clients may take of this agent; times in seconds, sizes in bytes.
 
@@ -196,6 +213,7 @@ class Settings(_Frozen, frozen=True):
     device: DeviceSettings = DeviceSettings()
     listen: ListenSettings = ListenSettings()
     tls: TlsSettings | None = None
+    call_home: tuple[CallHomeSettings, ...] = ()
     limits: LimitSettings = LimitSettings()
     users: tuple[UserSettings, ...] = ()
     access: AccessSettings = AccessSettings()

@@ -87,11 +87,13 @@ class SchemaEngine:
         *,
         alone: bool = False,
         within: Callable[[str], bool] | None = None,
+        dangling: bool = False,
     ) -> None:
         """Every constraint (RFC 7950 section 8.1); raises RpcFailure with one RpcError for each violation.
 
         ``alone``: but those of modules that have no top-level node in the document.  ``within``: of which nodes, by
-        libyang's paths, violations count; None: of all.
+        libyang's paths, violations count; None: of all.  ``dangling``: what a leafref or instance-identifier refers
+        to need not be there, as in an event that tells of its end.
         """
         parse = ly.ParseOptions.Strict
         options = ly.ValidationOptions.MultiError
@@ -106,6 +108,8 @@ class SchemaEngine:
         errors = self._run(document, parse, options)
         if within is not None:
             errors = [error for error in errors if error.data_path is None or within(error.data_path)]
+        if dangling:
+            errors = [error for error in errors if error.app_tag != "instance-required"]
         if errors:
             raise RpcFailure(*bounded(errors, lambda error: constraint_error(error, lookup)))
 

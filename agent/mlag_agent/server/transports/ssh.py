@@ -21,7 +21,7 @@ from asyncssh.mac import get_mac_algs
 
 from mlag_agent.access.users import Users
 from mlag_agent.server.transports.admission import Admission, TransportLimits
-from mlag_agent.server.transports.sockets import LISTEN_BACKLOG, cannot_listen, detect_dead_peer
+from mlag_agent.server.transports.sockets import LISTEN_BACKLOG, Keepalive, cannot_listen, detect_dead_peer
 from mlag_agent.server.transports.ssh_channel import SshChannel
 from mlag_agent.server.transports.tasks import STOPPING, SessionTasks
 
@@ -104,12 +104,19 @@ class SshTransport:
         except OSError as error:
             raise cannot_listen("SSH", host, port, error) from None
 
-    async def serve(self, sock: socket.socket) -> None:
-        """Be the server on a connected socket until it is closed.
+    async def serve(self, sock: socket.socket, keepalive: Keepalive) -> None:
+        """Be the server on a connected socket until it is closed (RFC 8071).
 
         Raises :exc:`OSError` or :exc:`asyncssh.Error` if no login comes about on it.
         """
-        connection = await asyncssh.run_server(sock, **self._options())
+        try:
+            connection = await asyncssh.run_server(
+                sock,
+                **self._options() | {"keepalive_interval": keepalive.interval, "keepalive_count_max": keepalive.count},
+            )
+        except BaseException:
+            sock.close()  # asyncssh does, but not if it was cancelled before it began
+            raise
         await connection.wait_closed()
 
     def _options(self) -> dict[str, Any]:
