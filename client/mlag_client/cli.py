@@ -51,6 +51,7 @@ from mlag_client.model import (
     PeerLinkSource,
     Snapshot,
 )
+from mlag_client.watching import watch_command
 
 __all__ = ["EXIT_CODES", "main"]
 
@@ -209,6 +210,7 @@ def cli(
 
 
 cli.add_command(translate_command)
+cli.add_command(watch_command)
 
 
 # --- peer-link ----------------------------------------------------------------------------------------------
