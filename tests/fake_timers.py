@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 
-__all__ = ["FakeTimer", "FakeTimers"]
+from mlag_agent.notify.clock import Clock
+
+__all__ = ["FakeClock", "FakeTimer", "FakeTimers"]
 
 
 @dataclass(eq=False)
@@ -42,3 +45,41 @@ class FakeTimers:
         (timer,) = self.running
         self.running.clear()
         timer.callback()
+
+
+@dataclass(eq=False)
+class _Alarm:
+    due: datetime
+    callback: Callable[[], None]
+    alarms: list[_Alarm]
+
+    def cancel(self) -> None:
+        if self in self.alarms:
+            self.alarms.remove(self)
+
+
+@dataclass
+class FakeClock:
+    """A clock that stands still until it is told to go on."""
+
+    time: datetime = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    alarms: list[_Alarm] = field(default_factory=list)
+
+    @property
+    def clock(self) -> Clock:
+        return Clock(lambda: self.time, self.call_later)
+
+    def call_later(self, delay: float, callback: Callable[[], None]) -> _Alarm:
+        alarm = _Alarm(self.time + timedelta(seconds=delay), callback, self.alarms)
+        self.alarms.append(alarm)
+        return alarm
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass; what falls due is called in turn, at its time."""
+        end = self.time + timedelta(seconds=seconds)
+        while due := [alarm for alarm in self.alarms if alarm.due <= end]:
+            alarm = min(due, key=lambda each: each.due)
+            alarm.cancel()
+            self.time = max(self.time, alarm.due)
+            alarm.callback()
+        self.time = end

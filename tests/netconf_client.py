@@ -9,8 +9,10 @@ import asyncio
 import contextlib
 import itertools
 import ssl
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import asyncssh
 from lxml import etree
@@ -19,12 +21,27 @@ from mlag_agent.wire import messages
 from mlag_agent.wire.capabilities import BASE_1_0, BASE_1_1
 from mlag_agent.wire.framing import FrameDecoder, Framing, encode
 
-__all__ = ["DML", "NC", "NI", "PASSWORD", "USER", "Client", "Error", "Reply", "channel", "group", "vpn"]
+__all__ = [
+    "DML",
+    "EVENT",
+    "NC",
+    "NI",
+    "PASSWORD",
+    "USER",
+    "Client",
+    "Error",
+    "Notification",
+    "Reply",
+    "channel",
+    "group",
+    "vpn",
+]
 
 USER, PASSWORD = "anna", "correct horse"
 NC = "urn:ietf:params:xml:ns:netconf:base:1.0"
 DML = "urn:mlag-agent:yang:dfs-m-lag"
 NI = "urn:ietf:params:xml:ns:yang:ietf-network-instance"
+EVENT = "urn:ietf:params:xml:ns:netconf:notification:1.0"
 LIMIT = 30.0
 """Seconds after which a missing answer is a failure, on however slow a machine."""
 
@@ -101,6 +118,36 @@ class Reply:
         return [str(element.text) for element in self.root.iter(f"{{*}}{name}")]
 
 
+@dataclass(frozen=True)
+class Notification:
+    """One ``<notification>``."""
+
+    root: etree._Element
+    text: str
+
+    @property
+    def time(self) -> datetime:
+        found = self.root.findtext(f"{{{EVENT}}}eventTime")
+        assert found is not None, self.text
+        return datetime.fromisoformat(found)
+
+    @property
+    def event(self) -> etree._Element:
+        """The content."""
+        first, content = self.root
+        assert first.tag == f"{{{EVENT}}}eventTime"
+        return content
+
+    @property
+    def name(self) -> str:
+        return str(etree.QName(self.event).localname)
+
+    def leaf(self, *names: str) -> str | None:
+        """Text of the first element with these local names above each other."""
+        found = self.event.xpath(".//" + "/".join(f"*[local-name()='{name}']" for name in names))
+        return (found[0].text or "") if found else None
+
+
 class _TlsConnection:
     """A TLS connection with those names of asyncssh's classes that :class:`Client` uses."""
 
@@ -120,7 +167,7 @@ class _TlsConnection:
 
 @dataclass
 class Client:
-    """One session; replies come in the order of the requests."""
+    """One session; replies come in the order of the requests, notifications in that in which they arrive."""
 
     process: asyncssh.SSHClientProcess[bytes]
     connection: asyncssh.SSHClientConnection
@@ -128,6 +175,8 @@ class Client:
     framing: Framing = Framing.END_OF_MESSAGE
     hello: etree._Element | None = None
     ids: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
+    events: deque[Notification] = field(default_factory=deque)
+    """Those that have arrived while a reply was waited for."""
 
     @classmethod
     async def connect(
@@ -209,9 +258,25 @@ class Client:
                 self.decoder.feed(data)
             return message
 
-    async def receive(self) -> Reply:
+    async def receive_any(self) -> Reply | Notification:
+        """The next message, whatever it is."""
         message = await self.receive_bytes()
-        return Reply(etree.fromstring(message, etree.XMLParser(huge_tree=True)), message.decode())
+        root = etree.fromstring(message, etree.XMLParser(huge_tree=True))
+        return (Notification if root.tag == f"{{{EVENT}}}notification" else Reply)(root, message.decode())
+
+    async def receive(self) -> Reply:
+        """The next reply; notifications before it are kept for ``notification``."""
+        while isinstance(message := await self.receive_any(), Notification):
+            self.events.append(message)
+        return message
+
+    async def notification(self) -> Notification:
+        """The next notification."""
+        if self.events:
+            return self.events.popleft()
+        message = await self.receive_any()
+        assert isinstance(message, Notification), message.text
+        return message
 
     async def rpc(self, operation: str) -> Reply:
         self.send(operation)
@@ -233,6 +298,10 @@ class Client:
     def abort(self) -> None:
         """Leave without a word, as a client that crashes."""
         self.connection.abort()
+
+    async def subscribe(self, parameters: str = "") -> Reply:
+        """create-subscription of RFC 5277."""
+        return await self.rpc(f'<create-subscription xmlns="{EVENT}">{parameters}</create-subscription>')
 
     # --- operations -----------------------------------------------------------------------------------------
 

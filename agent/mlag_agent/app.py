@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import logging
 from collections.abc import Mapping, Sequence
@@ -26,14 +27,27 @@ from mlag_agent.datastore.persist import Journal, Stored
 from mlag_agent.datastore.stores import Datastore, Datastores
 from mlag_agent.datastore.transaction import Transactor
 from mlag_agent.errors import RpcFailure, SettingsError
-from mlag_agent.features import agent_state, interfaces, mlag, monitoring, nacm, netconf, simulator, yang_library
+from mlag_agent.features import (
+    agent_state,
+    interfaces,
+    mlag,
+    monitoring,
+    nacm,
+    netconf,
+    netconf_events,
+    notifications,
+    simulator,
+    yang_library,
+)
 from mlag_agent.features.base import Agent, Feature
 from mlag_agent.mlag import DeviceIdentity, Engine, EngineTimers, TableCapacity
 from mlag_agent.models import find_model
+from mlag_agent.notify.clock import Clock
+from mlag_agent.notify.log import ReplayLog
 from mlag_agent.notify.notifier import Notifier
 from mlag_agent.schema.cache import SchemaCache
 from mlag_agent.schema.library import SchemaLibrary
-from mlag_agent.schema.nodes import ModuleRequest
+from mlag_agent.schema.nodes import Kind, ModuleRequest
 from mlag_agent.server.dispatcher import Dispatcher
 from mlag_agent.server.endpoints import Endpoints
 from mlag_agent.server.registry import Registry
@@ -47,6 +61,9 @@ __all__ = ["Device"]
 
 _LOG = logging.getLogger(__name__)
 
+# After a start from the cache the operations context is loaded this much later, when the hellos are through.
+WARM_UP_SECONDS = 1.0
+
 
 @lru_cache(maxsize=8)
 def _library(requests: tuple[ModuleRequest, ...], folders: tuple[Path, ...], cache: Path | None) -> SchemaLibrary:
@@ -57,9 +74,9 @@ def _library(requests: tuple[ModuleRequest, ...], folders: tuple[Path, ...], cac
 class Device:
     """One simulated switch with its agent.  ``async with`` starts and ends it.
 
-    ``timers`` are the engine's, ``features`` behaviour for more modules than the
-    agent's own, ``call_later`` measures the time-out of confirmed commits instead of the event loop.  Raises
-    SettingsError or SchemaError when it cannot start; then nothing is left behind.
+    ``timers`` are the engine's, ``features`` behaviour for more modules than the agent's own, ``call_later`` measures
+    the time-out of confirmed commits instead of the event loop, ``clock`` gives events their time and measures that of
+    subscriptions.  Raises SettingsError or SchemaError when it cannot start; then nothing is left behind.
     """
 
     def __init__(
@@ -69,16 +86,20 @@ class Device:
         timers: EngineTimers | None = None,
         features: Sequence[Feature] = (),
         call_later: CallLater | None = None,
+        clock: Clock | None = None,
     ) -> None:
         self.settings = settings
         self._timers = timers
         self._features = tuple(features)
         self._call_later = call_later
+        self._clock = clock or Clock()
         self._endpoints: Endpoints | None = None
         self._users: Users | None = None
         self._journal: Journal | None = None
+        self._log: ReplayLog | None = None
         self._engine: Engine | None = None
         self._agent: Agent | None = None
+        self._warm_up: asyncio.TimerHandle | None = None
         self.registry = Registry()
 
     # --- what the outside may know ----------------------------------------------------------------------
@@ -135,6 +156,8 @@ class Device:
             *_netconf_features(settings),
             monitoring.FEATURE,
             yang_library.FEATURE,
+            notifications.feature(),
+            netconf_events.FEATURE,
             interfaces.feature(),
             mlag.feature(engine, model),
             simulator.feature(engine),
@@ -149,8 +172,11 @@ class Device:
             cache_folder(settings),
         )
         self._journal = Journal.open(folder / "state.db")
+        self._log = self._open_log(library, folder)
         agent = self._agent = self._make_agent(library, features, sealer, engine, self._journal)
         await self._restore(agent)
+        events = netconf_events.NetconfEvents(agent)
+        events.attach()
         dispatcher = Dispatcher(agent)
         limits = settings.limits
         wire_limits = Limits(limits.message_size, limits.hello_size, limits.depth)
@@ -169,11 +195,16 @@ class Device:
                 registry=self.registry,
                 stores=agent.stores,
                 commits=agent.commits,
+                watch=events,
+                queue_length=settings.notifications.queue_length,
+                queue_bytes=settings.notifications.queue_bytes,
             )
             await session.run()
 
         self._endpoints = Endpoints(settings, users=self._users, host_keys=host_keys, on_session=on_session)
         await self._endpoints.start()
+        # What the first rpc with parameters would wait for, unless it comes earlier.
+        self._warm_up = asyncio.get_running_loop().call_later(WARM_UP_SECONDS, lambda: library.operations)
 
     def _make_agent(
         self, library: SchemaLibrary, features: tuple[Feature, ...], sealer: Sealer, engine: Engine, journal: Journal
@@ -202,11 +233,29 @@ class Device:
             reader=PayloadReader(library, mlag.password_transforms(library.tree, sealer)),
             journal=journal,
             sessions=self.registry,
-            notifier=Notifier(),
+            notifier=Notifier(clock=self._clock, log=self._log),
             access=access,
             strict=settings.strict,
             capabilities=_capabilities(library, features),
             features=features,
+        )
+
+    def _open_log(self, library: SchemaLibrary, folder: Path) -> ReplayLog | None:
+        bounds = self.settings.notifications
+        if not bounds.replay_length:
+            return None
+        by_path = {
+            node.path: node
+            for top in (*library.tree.notifications.values(), library.tree.data)
+            for node in top.everything()
+            if node.kind is Kind.NOTIFICATION
+        }
+        return ReplayLog.open(
+            folder / "notifications.db",
+            length=bounds.replay_length,
+            size=bounds.replay_bytes,
+            find=by_path.get,
+            clock=self._clock,
         )
 
     def _own_ports(self) -> Mapping[int, str]:
@@ -245,18 +294,22 @@ class Device:
 
     async def aclose(self) -> None:
         """End sessions, engine and files; nothing runs on after this, even if one of them fails to end."""
+        if self._warm_up is not None:
+            self._warm_up.cancel()
         async with AsyncExitStack() as last_first:
             if self._users is not None:
                 last_first.callback(self._users.close)
             if self._journal is not None:
                 last_first.callback(self._journal.close)
+            if self._log is not None:
+                last_first.callback(self._log.close)
             if self._engine is not None:
                 last_first.push_async_callback(self._engine.aclose)
             if self._agent is not None:
                 last_first.push_async_callback(self._agent.commits.aclose)
             if self._endpoints is not None:
                 last_first.push_async_callback(self._endpoints.aclose)
-            self._endpoints = self._engine = self._journal = self._users = None
+            self._endpoints = self._engine = self._journal = self._users = self._log = None
 
     async def __aenter__(self) -> Self:
         await self.start()

@@ -95,7 +95,7 @@ def cli(verbose: int) -> None:
     type=click.Path(path_type=Path),
     help="Folder of YANG modules for --module.",
 )
-@click.option("--module", "modules", multiple=True, help="Serve one more module: NAME or NAME:FEATURE,FEATURE.")
+@click.option("--module", "modules", multiple=True, help="Serve one more module: NAME, NAME:FEATURE,FEATURE or NAME:*.")
 @click.option("--schema-cache", help="Folder where loaded modules are kept, or off.  [default: the user's cache]")
 @click.option(
     "--candidate", type=click.Choice(["shared", "private", "none"]), help="The candidate datastore.  [default: shared]"

@@ -22,8 +22,9 @@ from mlag_agent.access.users import MANAGEMENT, User, hash_password, parse_autho
 from mlag_agent.errors import SettingsError
 from mlag_agent.mlag import HostFabric, LoopbackFabric, PeerLinkAddresses
 from mlag_agent.models import DEFAULT_MODEL
+from mlag_agent.notify.outbox import QUEUE_BYTES, QUEUE_LENGTH
 from mlag_agent.schema.cache import user_cache_folder
-from mlag_agent.schema.nodes import ModuleRequest
+from mlag_agent.schema.nodes import ALL_FEATURES, ModuleRequest
 
 __all__ = [
     "DEFAULT_PORT",
@@ -34,6 +35,7 @@ __all__ = [
     "FabricSettings",
     "LimitSettings",
     "ListenSettings",
+    "NotificationSettings",
     "Settings",
     "TableSettings",
     "TlsSettings",
@@ -178,6 +180,15 @@ class TableSettings(_Frozen, frozen=True):
     nd: Annotated[int, msgspec.Meta(ge=1, le=10_000_000)] = 16384
 
 
+class NotificationSettings(_Frozen, frozen=True):
+    """Bounds on events: what may wait for one session, and what is kept for replay (length 0: no replay)."""
+
+    queue_length: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = QUEUE_LENGTH
+    queue_bytes: Annotated[int, msgspec.Meta(ge=1024, le=2**32)] = QUEUE_BYTES
+    replay_length: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 10_000
+    replay_bytes: Annotated[int, msgspec.Meta(ge=1024, le=2**32)] = 16 * 1024 * 1024
+
+
 class Settings(_Frozen, frozen=True):
     """Everything that ``serve`` takes."""
 
@@ -190,13 +201,14 @@ class Settings(_Frozen, frozen=True):
     access: AccessSettings = AccessSettings()
     fabric: FabricSettings = FabricSettings()
     tables: TableSettings = TableSettings()
+    notifications: NotificationSettings = NotificationSettings()
     strict: bool = False
     candidate: Literal["shared", "private", "none"] = "shared"
     writable_running: bool = True
     startup: bool = False
     yang_dirs: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
-    """More modules to serve, each as ``name`` or ``name:feature1,feature2``."""
+    """More modules to serve, each as ``name``, ``name:feature1,feature2`` or ``name:*`` for all of its features."""
     schema_cache: str = "auto"
     """What loading modules has given, from start to start: a folder, ``auto`` for the user's cache folder, ``off``."""
 
@@ -234,10 +246,10 @@ def make_modules(settings: Settings) -> tuple[ModuleRequest, ...]:
     requests = []
     for text in settings.modules:
         name, _, features = text.partition(":")
-        names = (name, *filter(None, features.split(",")))
-        if not all(_IDENTIFIER.fullmatch(word) for word in names):
-            raise SettingsError(f"module {text!r} is not of the form NAME or NAME:FEATURE,FEATURE")
-        requests.append(ModuleRequest(name, names[1:]))
+        given = tuple(filter(None, features.split(",")))
+        if not all(_IDENTIFIER.fullmatch(word) for word in (name, *given) if word != ALL_FEATURES or word is name):
+            raise SettingsError(f"module {text!r} is not of the form NAME, NAME:FEATURE,FEATURE or NAME:*")
+        requests.append(ModuleRequest(name, given))
     return tuple(requests)
 
 

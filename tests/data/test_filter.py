@@ -12,7 +12,7 @@ from lxml import etree
 
 from mlag_agent.data.build import Selection
 from mlag_agent.data.filter import SubtreeFilter
-from mlag_agent.data.lexical import canonical_text
+from mlag_agent.data.lexical import matching_text
 from mlag_agent.data.tree import Container, ListNode, Node
 from mlag_agent.schema.nodes import SchemaNode
 
@@ -32,13 +32,8 @@ DATA = f"""
 """
 
 
-def canonical(node: SchemaNode, text: str) -> str:
-    assert node.type is not None
-    return canonical_text(node.type, text, loose=True) or text
-
-
 def select(bench: Any, root: Container, text: str) -> str:
-    made = SubtreeFilter.compile(etree.fromstring(f"<filter>{text}</filter>"), bench.tree, canonical)
+    made = SubtreeFilter.compile(etree.fromstring(f"<filter>{text}</filter>"), bench.tree, matching_text)
     return str(bench.xml(made.apply(root))).replace(f' xmlns="{TB}"', "")
 
 
@@ -258,21 +253,21 @@ def pruned(node: Container, wanted: Selection) -> Container:
 @given(boxes(), filters(NAMES))
 def test_selection_leaves_out_nothing_that_the_filter_selects(bench: Any, content: str, wanted: str) -> None:
     root = bench.load(f'<box xmlns="{TB}">{content}</box>')
-    made = SubtreeFilter.compile(etree.fromstring(f"<filter>{wanted}</filter>"), bench.tree, canonical)
+    made = SubtreeFilter.compile(etree.fromstring(f"<filter>{wanted}</filter>"), bench.tree, matching_text)
     assert bench.xml(made.apply(pruned(root, made.selection))) == bench.xml(made.apply(root))
 
 
 def test_selection_leaves_out_what_is_not_asked_for(bench: Any) -> None:
     wanted = "<box><row><id>2</id><label/></row><row><id>10</id></row><plain><a>1</a></plain></box>"
-    box = SubtreeFilter.compile(etree.fromstring(f"<filter>{wanted}</filter>"), bench.tree, canonical).selection.below(
-        bench.tree.find("/toolbox:box")
-    )
+    box = SubtreeFilter.compile(
+        etree.fromstring(f"<filter>{wanted}</filter>"), bench.tree, matching_text
+    ).selection.below(bench.tree.find("/toolbox:box"))
     assert box is not None
     assert box.below(bench.tree.find("/toolbox:box/name")) is None
     rows = box.below(bench.tree.find("/toolbox:box/row"))
     assert rows is not None
     assert set(rows.keys or ()) == {("2",), ("10",)}
-    nothing = SubtreeFilter.compile([], bench.tree, canonical).selection
+    nothing = SubtreeFilter.compile([], bench.tree, matching_text).selection
     assert nothing.below(bench.tree.find("/toolbox:box")) is None
 
 

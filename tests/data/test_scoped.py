@@ -18,7 +18,7 @@ from mlag_agent.schema.engine import Contents
 from mlag_agent.schema.library import ModuleRequest, SchemaLibrary
 from mlag_agent.schema.nodes import Kind, SchemaNode
 
-OPAQUE = 'must "not(preceding-sibling::rising[1]/v > v)";'
+OPAQUE = 'must "not(following-sibling::rising[1]/v < v)";'
 
 
 def make_bench(folder: Path, *names: str) -> Bench:

@@ -419,10 +419,6 @@ class TestReading:
         reply = await session.rpc('<get-config><source><running/></source><filter type="subtree"/></get-config>')
         assert reply.data[:] == []
 
-    async def test_xpath_is_refused(self, session: Client) -> None:
-        reply = await session.rpc('<get><filter type="xpath" select="/m-lag"/></get>')
-        assert (reply.error.tag, reply.error.info["bad-attribute"]) == ("bad-attribute", "type")
-
     async def test_get_config_needs_a_source(self, session: Client) -> None:
         errors = (await session.rpc("<get-config/>")).errors
         assert {(error.tag, error.type) for error in errors} == {("missing-element", "protocol")}

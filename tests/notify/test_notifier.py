@@ -27,8 +27,8 @@ class TestNotifier:
         notifier.add_stream("links", "What happens to links.")
         every: list[Notification] = []
         links: list[Notification] = []
-        notifier.subscribe(NETCONF_STREAM, every.append)
-        notifier.subscribe("links", links.append)
+        notifier.subscribe(NETCONF_STREAM, lambda event, number: every.append(event))
+        notifier.subscribe("links", lambda event, number: links.append(event))
         one, two = event("1"), event("2")
         notifier.publish("links", one)
         notifier.publish(NETCONF_STREAM, two)
@@ -37,7 +37,7 @@ class TestNotifier:
     def test_ended_subscription_hears_nothing(self) -> None:
         notifier = Notifier()
         heard: list[Notification] = []
-        end = notifier.subscribe(NETCONF_STREAM, heard.append)
+        end = notifier.subscribe(NETCONF_STREAM, lambda event, number: heard.append(event))
         assert notifier.wanted()
         end()
         end()
@@ -47,23 +47,24 @@ class TestNotifier:
 
     def test_subscriber_that_fails_keeps_nothing_from_others(self, caplog: pytest.LogCaptureFixture) -> None:
         notifier = Notifier()
-        heard: list[Notification] = []
+        heard: list[int] = []
 
-        def fails(notification: Notification) -> None:
+        def fails(notification: Notification, number: int) -> None:
             raise RuntimeError("no room")
 
         notifier.subscribe(NETCONF_STREAM, fails)
-        notifier.subscribe(NETCONF_STREAM, heard.append)
+        notifier.subscribe(NETCONF_STREAM, lambda event, number: heard.append(number))
         notifier.publish(NETCONF_STREAM, event())
-        assert len(heard) == 1
-        assert [record.levelno for record in caplog.records] == [logging.ERROR]
+        notifier.publish(NETCONF_STREAM, event())
+        assert heard == [1, 2]
+        assert [record.levelno for record in caplog.records] == [logging.ERROR] * 2
 
     def test_unknown_stream_is_named_with_those_there_are(self) -> None:
         notifier = Notifier()
         with pytest.raises(UnknownStream, match="no stream links; this server has: NETCONF"):
             notifier.publish("links", event())
         with pytest.raises(UnknownStream):
-            notifier.subscribe("links", lambda n: None)
+            notifier.subscribe("links", lambda event, number: None)
         with pytest.raises(ValueError, match="already"):
             notifier.add_stream(NETCONF_STREAM, "")
 

@@ -369,3 +369,182 @@ def test_references_enumerations_and_identities_are_known(tmp_path: Path) -> Non
     assert kind.enums == (("low", 0), ("high", 9))
     assert tree.derived["a:base"] == {"a:one", "a:two"}
     assert tree.derived["a:two"] == frozenset()
+
+
+# --- more than one revision, submodules, leafrefs ---------------------------------------------------------------
+
+
+def test_two_revisions_of_an_imported_module(tmp_path: Path) -> None:
+    old = "typedef t { type uint8; } grouping g { leaf from-old { type t; } } revision 2020-01-01;"
+    new = "typedef t { type string; } grouping g { leaf from-new { type t; } } revision 2021-01-01;"
+    for date, body in (("2020-01-01", old), ("2021-01-01", new)):
+        head, _, revision = body.partition(" revision")
+        text = f'module lib {{ yang-version 1.1; namespace "urn:lib"; prefix lib; revision{revision} {head} }}'
+        (tmp_path / f"lib@{date}.yang").write_text(text)
+    write(
+        tmp_path,
+        "a",
+        "container one { uses o:g; } container two { uses n:g; leaf both { type o:t; } }",
+        "import lib { prefix o; revision-date 2020-01-01; } import lib { prefix n; revision-date 2021-01-01; }",
+    )
+    library = load(tmp_path, "a")
+    tree = library.tree
+    assert (names(tree.find("/a:one")), names(tree.find("/a:two"))) == (["from-old"], ["from-new", "both"])
+    base = tree.find("/a:one/from-old").type
+    assert base is not None
+    assert base.base == "uint8"
+    assert tree.modules["lib"].revision == "2021-01-01"
+    assert [(module.name, module.revision) for module in tree.others] == [("lib", "2020-01-01")]
+    library.engine.check_payload('<one xmlns="urn:a"><from-old>7</from-old></one>', lambda path, message="": None)
+    with pytest.raises(RpcFailure):
+        library.engine.check_payload('<one xmlns="urn:a"><from-old>x</from-old></one>', lambda path, message="": None)
+
+
+def test_libyang_takes_the_files_that_pyang_takes(tmp_path: Path) -> None:
+    """A copy in a folder below, and a file without a revision beside one with."""
+    write(tmp_path, "a", "leaf new { type string; }", "revision 2021-01-01;")
+    below = tmp_path / "old"
+    below.mkdir()
+    write(below, "a", "leaf newer { type string; }", "revision 2031-01-01;")
+    (tmp_path / "a@2020-01-01.yang").write_text(
+        'module a { namespace "urn:a"; prefix a; revision 2020-01-01; leaf old { type string; } }'
+    )
+    library = load(tmp_path, "a")
+    assert names(library.tree.data) == ["new"]
+    library.engine.check_payload('<new xmlns="urn:a">x</new>', lambda path, message="": None)
+
+
+def test_submodules_of_submodules(tmp_path: Path) -> None:
+    """Submodules that include each other; their prefix is that of the module."""
+    write(tmp_path, "a", "container top { leaf x { type string; } }", "include s1; include s2;", version="1")
+    (tmp_path / "s1.yang").write_text(
+        "submodule s1 { belongs-to a { prefix own; } include s2; import b { prefix b; }"
+        ' augment "/b:base" { leaf from-s1 { type own:t; } }'
+        ' container c1 { leaf y { type leafref { path "/own:c2/own:z"; } } } }'
+    )
+    (tmp_path / "s2.yang").write_text(
+        "submodule s2 { belongs-to a { prefix a; } typedef t { type uint8; } container c2 { leaf z { type t; } } }"
+    )
+    write(tmp_path, "b", "container base;")
+    library = load(tmp_path, "a")
+    assert {name for name, _, _ in library.tree.modules["a"].submodules} == {"s1", "s2"}
+    assert library.tree.modules["b"].implemented
+    assert library.tree.find("/b:base/a:from-s1").type is not None
+    path = library.tree.find("/a:c1/y").type.path  # type: ignore[union-attr]
+    assert path is not None
+    assert path.prefixes["own"] == "urn:a"
+    assert library.text("s2", None) is not None
+
+
+def test_a_submodule_is_not_served_alone(tmp_path: Path) -> None:
+    write(tmp_path, "a", "", "include s;")
+    (tmp_path / "s.yang").write_text("submodule s { yang-version 1.1; belongs-to a { prefix a; } }")
+    with pytest.raises(SchemaError, match="s is a submodule; the module to serve is a"):
+        load(tmp_path, "s")
+
+
+def test_a_typedef_leafref_leads_each_leaf_elsewhere(tmp_path: Path) -> None:
+    body = """
+      typedef beside { type leafref { path "../target"; } }
+      grouping g { leaf target { type int8; } leaf ref { type beside; }
+        leaf-list un { type union { type beside; type empty; } } }
+      container one { uses g; }
+      container two { leaf target { type identityref { base i; } } leaf ref { type beside; } }
+      identity i; identity j { base i; }
+      rpc r { input { leaf target { type boolean; } leaf ref { type beside; } }
+        output { leaf target { type bits { bit p; } } leaf ref { type beside; }
+          leaf up { type leafref { path "/a:one/a:target"; } } } }
+    """
+    write(tmp_path, "a", body)
+    tree = load(tmp_path, "a").tree
+    rpc = tree.rpcs[("urn:a", "r")]
+    found = {
+        node.path: node.type.base
+        for top in (tree.data, rpc)
+        for node in top.descendants()
+        if node.name in ("ref", "up") and node.type
+    }
+    assert found == {
+        "/a:one/ref": "int8",
+        "/a:two/ref": "identityref",
+        "/a:r/input/ref": "boolean",
+        "/a:r/output/ref": "bits",
+        "/a:r/output/up": "int8",
+    }
+    union = tree.find("/a:one/un").type
+    assert union is not None
+    assert [member.base for member in union.members] == ["int8", "empty"]
+
+
+def test_leafrefs_in_a_circle(tmp_path: Path) -> None:
+    write(tmp_path, "a", 'leaf x { type leafref { path "../y"; } } leaf y { type leafref { path "../x"; } }')
+    with pytest.raises(SchemaError, match=r"circ"):
+        load(tmp_path, "a")
+
+
+def test_what_leafrefs_lead_into_is_implemented(tmp_path: Path) -> None:
+    """RFC 7950 section 5.6.5; what is only imported adds nothing to the tree."""
+    write(tmp_path, "far", "container far { leaf name { type string; } }")
+    write(tmp_path, "unused", 'augment "/far:far" { leaf never { type string; } }', "import far { prefix far; }")
+    write(
+        tmp_path,
+        "a",
+        'leaf x { type leafref { path "/f:far/f:name"; } }',
+        "import far { prefix f; } import unused { prefix u; }",
+    )
+    library = load(tmp_path, "a")
+    assert {module.name for module in library.tree.modules.values() if module.implemented} == {"a", "far"}
+    assert names(library.tree.find("/far:far")) == ["name"]
+
+
+# --- features -----------------------------------------------------------------------------------------------------
+
+FEATURES = """
+  feature f; feature g { if-feature f; } feature h { if-feature "not f"; }
+  identity base; identity one { base base; } identity two { base base; if-feature f; }
+  typedef e { type enumeration { enum always; enum sometimes { if-feature "f or h"; } } }
+  container c {
+    leaf id { type identityref { base base; } } leaf en { type e; }
+    leaf bi { type bits { bit p; bit q { if-feature "f and g"; } } }
+    choice ch { if-feature g; leaf in-choice { type string; } }
+    leaf-list imported { if-feature i:far; type string; }
+  }
+  rpc r { if-feature f; } notification n { if-feature "not f"; }
+"""
+
+
+@pytest.mark.parametrize(
+    ("features", "enums", "bits", "identities", "more"),
+    [
+        ((), "always", "p", {"a:one"}, set()),
+        (("f",), "always, sometimes", "p", {"a:one", "a:two"}, {"r"}),
+        (("f", "g"), "always, sometimes", "p, q", {"a:one", "a:two"}, {"r", "in-choice"}),
+    ],
+)
+def test_features_everywhere(  # noqa: PLR0917  # one row of a table
+    tmp_path: Path, features: tuple[str, ...], enums: str, bits: str, identities: set[str], more: set[str]
+) -> None:
+    write(tmp_path, "i", "feature far;")
+    write(tmp_path, "a", FEATURES, "import i { prefix i; }")
+    tree = load(tmp_path, ModuleRequest("a", features)).tree
+    identity, enumeration, flags = (tree.find(f"/a:c/{name}").type for name in ("id", "en", "bi"))
+    assert identity is not None
+    assert enumeration is not None
+    assert flags is not None
+    assert identity.identities == identities
+    assert (enumeration.allows, flags.allows) == (f"one of {enums}", f"any of {bits}")
+    found = {name for _, name in tree.rpcs} | {name for _, name in tree.find("/a:c").children}
+    assert found - {"id", "en", "bi"} == more
+    assert bool(tree.notifications) is ("f" not in features)
+
+
+def test_features_that_cannot_be(tmp_path: Path) -> None:
+    write(tmp_path, "i", "feature far;")
+    write(tmp_path, "a", FEATURES, "import i { prefix i; }")
+    with pytest.raises(SchemaError, match=r'feature g of a needs "f", which does not hold'):
+        load(tmp_path, ModuleRequest("a", ("g",)))
+    with pytest.raises(SchemaError, match=r'feature h of a needs "not f"'):
+        load(tmp_path, ModuleRequest("a", ("*",)))
+    library = load(tmp_path, ModuleRequest("a"), ModuleRequest("i", ("*",)))
+    assert library.tree.modules["i"].features == ("far",)
+    assert "imported" in names(library.tree.find("/a:c"))

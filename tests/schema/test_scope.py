@@ -44,7 +44,7 @@ def without_axes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("yang")
     for file in FOLDER.glob("scoped*.yang"):
         text = file.read_text().replace(
-            'must "not(preceding-sibling::rising[1]/v > v)";', 'must "not(../rising/v > 3)";'
+            'must "not(following-sibling::rising[1]/v < v)";', 'must "not(../rising/v > 3)";'
         )
         (folder / file.name).write_text(text)
     return folder

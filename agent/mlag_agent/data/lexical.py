@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 import socket
 
-from mlag_agent.schema.nodes import LeafType, Lexical
+from mlag_agent.schema.nodes import LeafType, Lexical, SchemaNode
 
-__all__ = ["canonical_text"]
+__all__ = ["canonical_text", "matching_text"]
 
 _INTEGER = re.compile(r"(?:0|-?[1-9][0-9]*)\Z")
 _LOOSE_INTEGER = re.compile(r"\s*[+-]?[0-9]+\s*\Z")
@@ -37,6 +37,13 @@ def canonical_text(kind: LeafType, value: str, *, loose: bool = False) -> str | 
             if member.lexical is not Lexical.VERBATIM and (found := canonical_text(member, value, loose=True)):
                 return found
     return None
+
+
+def matching_text(node: SchemaNode, text: str) -> str:
+    """A text that a filter compares a leaf with, in the canonical form of its type: values are compared, not texts, of
+    addresses and numbers (RFC 7950 section 9.1).  What is no value of the type stays as it is."""
+    assert node.type is not None
+    return canonical_text(node.type, text, loose=True) or text
 
 
 def _address(family: socket.AddressFamily, value: str) -> str | None:

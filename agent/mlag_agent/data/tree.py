@@ -255,6 +255,19 @@ class ListNode:
         at = bisect_left(chunk.order, wanted)
         return chunk.entries[at] if at < len(chunk.order) and chunk.order[at] == wanted else None
 
+    def locate(self, keys: Keys) -> tuple[int, int] | None:
+        """Number of the chunk and place in it of the entry with those canonical keys.
+
+        Raises ValueError for the key of an integer type that is no integer.
+        """
+        if self.schema.user_ordered:
+            return self._place(keys)
+        wanted = canonical_order(self.schema, keys)
+        number = max(0, bisect_right(self._starts, wanted) - 1)
+        order = self.chunks[number].order
+        at = bisect_left(order, wanted)
+        return (number, at) if at < len(order) and order[at] == wanted else None
+
     def _place(self, keys: Keys) -> tuple[int, int] | None:
         """Chunk and place in it of a user-ordered entry."""
         for number, chunk in enumerate(self.chunks):

@@ -12,6 +12,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from functools import partial
 from secrets import compare_digest
 from typing import Protocol
@@ -21,6 +22,7 @@ from mlag_agent.data.tree import Container
 from mlag_agent.datastore.locks import in_use
 from mlag_agent.datastore.persist import NOT_WRITABLE, Journal, StoredPending
 from mlag_agent.datastore.stores import Datastore, Datastores
+from mlag_agent.datastore.subscriber import Actor
 from mlag_agent.datastore.transaction import Authorise, Transactor, to_the_end
 from mlag_agent.errors import ErrorTag, ErrorType, InfoElement, RpcError, RpcFailure
 
@@ -29,6 +31,8 @@ __all__ = [
     "RETRY_SECONDS",
     "CallLater",
     "CommitRequest",
+    "ConfirmEvent",
+    "ConfirmStep",
     "ConfirmedCommits",
     "Pending",
     "Timer",
@@ -53,6 +57,25 @@ class Timer(Protocol):
 
 
 CallLater = Callable[[float, Callable[[], None]], Timer]
+
+
+class ConfirmStep(StrEnum):
+    """What can happen to a confirmed commit (RFC 6470, ``confirm-event``)."""
+
+    START = "start"
+    CANCEL = "cancel"
+    TIMEOUT = "timeout"
+    EXTEND = "extend"
+    COMPLETE = "complete"
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmEvent:
+    """It has happened.  ``by``: the session that did it, or whose end did; ``timeout`` in seconds."""
+
+    step: ConfirmStep
+    by: Actor | None = None
+    timeout: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,26 +181,38 @@ class ConfirmedCommits:
         self.pending: Pending | None = None
         self.rollback_error: str | None = None
         """Why the rollback that is due has failed; it is tried again every ``RETRY_SECONDS``."""
+        self.told: list[Callable[[ConfirmEvent], None]] = []
+        """Called with each event once it is in force."""
 
-    async def commit(self, request: CommitRequest, *, authorise: Authorise | None = None) -> None:
+    async def commit(
+        self, request: CommitRequest, *, authorise: Authorise | None = None, by: Actor | None = None
+    ) -> None:
         """RFC 6241 section 8.4.5.1.
 
         Raises RpcFailure (locks, ``authorise``, whatever the change is refused for): then nothing is armed or
         confirmed, and what was pending before is so still, with its deadline.
         """
-        step = _Commit(self, request)
-        await self._transactor.apply(step.wanted, companion=step, authorise=authorise)
+        step = _Commit(self, request, by)
+        await self._transactor.apply(step.wanted, companion=step, authorise=authorise, by=by)
 
-    async def cancel(self, session_id: int, persist_id: str | None, *, authorise: Authorise | None = None) -> None:
+    async def cancel(
+        self,
+        session_id: int,
+        persist_id: str | None,
+        *,
+        authorise: Authorise | None = None,
+        by: Actor | None = None,
+    ) -> None:
         """Go back now (RFC 6241 section 8.4.4.1).
 
         Raises RpcFailure: operation-failed when nothing is pending, in-use when another session has locked running, and
         what the rules above and ``authorise`` raise.
         """
-        step = _RollBack(self, None, f"cancelled by session {session_id}", by=(session_id, persist_id))
-        await self._transactor.apply(step.wanted, restoring=True, companion=step, authorise=authorise)
+        event = ConfirmEvent(ConfirmStep.CANCEL, by)
+        step = _RollBack(self, None, f"cancelled by session {session_id}", event, by=(session_id, persist_id))
+        await self._transactor.apply(step.wanted, restoring=True, companion=step, authorise=authorise, by=by)
 
-    async def session_ended(self, session_id: int) -> None:
+    async def session_ended(self, session_id: int, *, by: Actor | None = None) -> None:
         """Roll back what was bound to the session (RFC 6241 section 8.4.1); when this returns it is done.
 
         A rollback that fails is logged, shown and tried again, not raised.
@@ -188,7 +223,8 @@ class ConfirmedCommits:
         if pending.persist is not None:
             self._stores.confirming = 0
             return
-        await to_the_end(self._go_back(pending, f"session {session_id} has ended"))
+        event = ConfirmEvent(ConfirmStep.CANCEL, by)
+        await to_the_end(self._go_back(pending, f"session {session_id} has ended", event))
 
     async def aclose(self) -> None:
         """No timer fires after this; a rollback under way is through."""
@@ -207,6 +243,14 @@ class ConfirmedCommits:
         """A configuration as it is stored."""
         return encode_children(root, self._namespaces)
 
+    def tell(self, event: ConfirmEvent) -> None:
+        """It is in force."""
+        for callback in self.told:
+            try:
+                callback(event)
+            except Exception:  # noqa: BLE001  # as for a change that is published: what is in force does not fail for it
+                _LOG.exception("telling of a confirmed commit failed")
+
     def become(self, pending: Pending | None, timeout: float = 0) -> None:
         """This is pending from now on; ``timeout`` in seconds."""
         self._stop_timer()
@@ -215,22 +259,23 @@ class ConfirmedCommits:
         self._stores.confirming = None if pending is None else pending.owner
         if pending is not None:
             words = f"not confirmed within {timeout:g} s"
-            self._timer = self._call_later(timeout, partial(self._due, pending, words))
+            event = ConfirmEvent(ConfirmStep.TIMEOUT)
+            self._timer = self._call_later(timeout, partial(self._due, pending, words, event))
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
-    def _due(self, pending: Pending, why: str) -> None:
+    def _due(self, pending: Pending, why: str, event: ConfirmEvent) -> None:
         if self._closed or self.pending is not pending:
             return
-        task = asyncio.get_running_loop().create_task(self._go_back(pending, why))
+        task = asyncio.get_running_loop().create_task(self._go_back(pending, why, event))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _go_back(self, pending: Pending, why: str) -> None:
-        step = _RollBack(self, pending, why)
+    async def _go_back(self, pending: Pending, why: str, event: ConfirmEvent) -> None:
+        step = _RollBack(self, pending, why, event)
         try:
             try:
                 await self._transactor.apply(step.wanted, restoring=True, companion=step)
@@ -247,7 +292,7 @@ class ConfirmedCommits:
             self.rollback_error = str(problem)
             self._stop_timer()
             if not self._closed:
-                self._timer = self._call_later(RETRY_SECONDS, partial(self._due, pending, why))
+                self._timer = self._call_later(RETRY_SECONDS, partial(self._due, pending, why, event))
 
     async def _go_back_unstored(self, step: _RollBack, failure: RpcFailure) -> None:
         """The device must not keep what nobody confirmed because a disk is full: a start does what the file says."""
@@ -269,9 +314,10 @@ class _SettledError(Exception):
 class _Commit:
     """One ``<commit>``: decided when no other transaction runs, stored and armed with the change."""
 
-    def __init__(self, commits: ConfirmedCommits, request: CommitRequest) -> None:
+    def __init__(self, commits: ConfirmedCommits, request: CommitRequest, by: Actor | None) -> None:
         self._commits = commits
         self._request = request
+        self._by = by
         self._before: Pending | None = None
         self._after: Pending | None = None
 
@@ -303,9 +349,14 @@ class _Commit:
         """Armed, or final."""
         self._commits.stores.committed(self._request.session_id)
         self._commits.become(self._after, self._request.timeout)
-        number = self._request.session_id
+        number, timeout = self._request.session_id, self._request.timeout
         if self._after is not None:
-            _LOG.info("session %d: confirmed commit, to be confirmed within %d s", number, self._request.timeout)
+            step = ConfirmStep.START if self._before is None else ConfirmStep.EXTEND
+            self._commits.tell(ConfirmEvent(step, self._by, timeout))
+        elif self._before is not None:
+            self._commits.tell(ConfirmEvent(ConfirmStep.COMPLETE, self._by))
+        if self._after is not None:
+            _LOG.info("session %d: confirmed commit, to be confirmed within %d s", number, timeout)
         elif self._before is not None:
             _LOG.info("session %d: confirmed commit is confirmed", number)
 
@@ -318,12 +369,14 @@ class _RollBack:
         commits: ConfirmedCommits,
         pending: Pending | None,
         why: str,
+        event: ConfirmEvent,
         *,
         by: tuple[int, str | None] | None = None,
     ) -> None:
         self._commits = commits
         self._pending = pending
         self._why = why
+        self._event = event
         self._by = by
         self.outruns: Journal | None = None
         """The file that cannot be written, when running goes back without it."""
@@ -358,4 +411,5 @@ class _RollBack:
         lost = "" if stores.candidate_is_clean(owner) else "; the candidate's changes are discarded"
         stores.discard(owner)
         self._commits.become(None)
+        self._commits.tell(self._event)
         _LOG.warning("confirmed commit is rolled back: %s%s", self._why, lost)

@@ -8,9 +8,17 @@ from typing import Protocol, TypeVar
 from mlag_agent.data.diff import Change
 from mlag_agent.data.tree import Container
 
-__all__ = ["ChangeSet", "Subscriber"]
+__all__ = ["Actor", "ChangeSet", "Subscriber"]
 
 Plan = TypeVar("Plan")
+
+
+class Actor(Protocol):
+    """Who asked for something: a session."""
+
+    session_id: int
+    username: str
+    source_host: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,13 +26,15 @@ class ChangeSet:
     """One transaction: running before and after, and each difference.
 
     ``restoring``: a configuration that was accepted before comes back, at start or after a confirmed commit that
-    nobody confirmed; what the device cannot do now is shown as state instead of being refused.
+    nobody confirmed; what the device cannot do now is shown as state instead of being refused.  ``by``: the session
+    that asked for it; None: the server itself.
     """
 
     old: Container
     new: Container
     changes: tuple[Change, ...]
     restoring: bool = False
+    by: Actor | None = None
     schema_paths: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:

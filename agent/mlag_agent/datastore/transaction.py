@@ -16,7 +16,7 @@ from mlag_agent.data.scoped import to_check
 from mlag_agent.data.tree import AnyData, Container, LeafList, ListNode, same
 from mlag_agent.datastore.persist import Journal
 from mlag_agent.datastore.stores import Datastore, Datastores
-from mlag_agent.datastore.subscriber import ChangeSet, Subscriber
+from mlag_agent.datastore.subscriber import Actor, ChangeSet, Subscriber
 from mlag_agent.errors import ApplyRefused, ErrorTag, RpcError, RpcFailure
 from mlag_agent.schema.engine import Contents
 from mlag_agent.schema.library import SchemaLibrary
@@ -105,6 +105,7 @@ class Transactor:
         store: bool = True,
         companion: Companion | None = None,
         authorise: Authorise | None = None,
+        by: Actor | None = None,
     ) -> None:
         """Make ``wanted`` the running configuration.
 
@@ -115,6 +116,7 @@ class Transactor:
         and the file are as they were.  ``restoring``: the configuration was in force before, and what the device
         cannot do now is shown as state.  ``store=False``: it comes from the file itself, or that cannot be written.
         ``companion``: goes along, also when there is nothing to change.  ``authorise``: may refuse what is different.
+        ``by``: the session that asks; None: the server itself.
         """
         async with self._lock:
             root = wanted() if callable(wanted) else wanted
@@ -124,7 +126,7 @@ class Transactor:
                     self._accompany(companion, root, self.durable if store else None)
                 return
             self._validate_change(old, root)
-            change = ChangeSet(old, root, tuple(changes(old, root)), restoring)
+            change = ChangeSet(old, root, tuple(changes(old, root)), restoring, by)
             if authorise is not None:
                 authorise(change)
             prepared = await self._prepare(change)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -12,15 +13,19 @@ from mlag_agent.access.control import AccessControl
 from mlag_agent.data.build import EVERYTHING, Selection, build
 from mlag_agent.data.decode import EditNode, OnLeniency
 from mlag_agent.data.encode import encode_children
-from mlag_agent.data.tree import Container, merge
+from mlag_agent.data.lexical import matching_text
+from mlag_agent.data.tree import Container, empty, merge
+from mlag_agent.data.xpath import Expressions
 from mlag_agent.datastore.confirmed import ConfirmedCommits
 from mlag_agent.datastore.payload import PayloadReader
 from mlag_agent.datastore.persist import Journal
 from mlag_agent.datastore.stores import Datastore, Datastores
-from mlag_agent.datastore.subscriber import ChangeSet
+from mlag_agent.datastore.subscriber import Actor, ChangeSet
 from mlag_agent.datastore.transaction import Authorise, Transactor
 from mlag_agent.errors import ErrorTag, ErrorType, InfoElement, RpcError, RpcFailure
 from mlag_agent.notify.notifier import Notifier
+from mlag_agent.notify.outbox import Outbox
+from mlag_agent.schema.engine import matches
 from mlag_agent.schema.library import SchemaLibrary
 from mlag_agent.schema.nodes import ModuleRequest, SchemaNode
 
@@ -143,9 +148,18 @@ class SessionInfo(Hashable, Protocol):
 
     session_id: int
     username: str
+    source_host: str
+    outbox: Outbox
+    """Notifications for this session."""
 
     def close_after_reply(self) -> None:
         """End the session once the reply is sent."""
+
+    def after_reply(self, callback: Callable[[], None]) -> None:
+        """Call this once the reply is on its way: notifications that are queued then come after it."""
+
+    def at_end(self, callback: Callable[[], None]) -> None:
+        """Call this when the session has ended, however it does."""
 
     @property
     def on_leniency(self) -> OnLeniency:
@@ -185,6 +199,15 @@ class Agent:
     strict: bool
     capabilities: tuple[str, ...] = ()
     features: tuple[Feature, ...] = ()
+    startup_changed: list[Callable[[Container, Container, Actor | None], None]] = field(default_factory=list)
+    """Called when startup has been replaced, with what it held before, what it holds now, and who asked."""
+    expressions: Expressions = field(init=False)
+    """XPath on the data of this schema."""
+    evaluating: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while a costly expression is evaluated in a thread: one at a time."""
+
+    def __post_init__(self) -> None:
+        self.expressions = Expressions(self.library.tree, matching_text, matches)
 
     def authorise(self, session: SessionInfo) -> Authorise | None:
         """What a transaction on running asks before it makes the session's change; None: nothing."""
@@ -201,12 +224,14 @@ class Agent:
         if self.access.active:
             self.access.check_change(session, before, after)
 
-    def store_startup(self, root: Container) -> None:
-        """Replace the startup datastore; durable when this returns."""
+    def store_startup(self, root: Container, *, by: Actor | None = None) -> None:
+        """Replace the startup datastore; durable when this returns.  ``by``: the session that asks for it."""
         if self.journal is not None:
             document = encode_children(root, self.library.tree.namespaces)
             self.journal.replace(Datastore.STARTUP, document)
-        self.stores.startup = root
+        old, self.stores.startup = self.stores.startup, root
+        for callback in self.startup_changed:
+            callback(old or empty(self.library.tree.data), root, by)
 
     def state(self, wanted: Selection = EVERYTHING) -> Container:
         """Operational state from all sources, as a root; what is not ``wanted`` may be left out.

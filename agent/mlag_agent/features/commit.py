@@ -29,13 +29,16 @@ async def commit(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Reply:
             persist_id=_text(rpc, "persist-id"),
         ),
         authorise=agent.authorise(session),
+        by=session,
     )
     return OK
 
 
 async def cancel_commit(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Reply:
     """RFC 6241 section 8.4.4.1."""
-    await agent.commits.cancel(session.session_id, _text(rpc, "persist-id"), authorise=agent.authorise(session))
+    await agent.commits.cancel(
+        session.session_id, _text(rpc, "persist-id"), authorise=agent.authorise(session), by=session
+    )
     return OK
 
 

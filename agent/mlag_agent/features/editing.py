@@ -91,7 +91,7 @@ async def delete_config(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Re
     agent.stores.check_writable(target, session.session_id)
     nothing = empty(agent.library.tree.data)
     agent.check_edit(session, agent.stores.get(target, session.session_id), nothing)
-    agent.store_startup(nothing)
+    agent.store_startup(nothing, by=session)
     return OK
 
 

@@ -42,7 +42,7 @@ class Modes:
 
 def feature(modes: Modes) -> Feature:
     """The operations of a server with these datastores."""
-    enabled = {"rollback-on-error": ("1.0",), "validate": ("1.0", "1.1")}
+    enabled = {"rollback-on-error": ("1.0",), "validate": ("1.0", "1.1"), "xpath": ("1.0",)}
     if modes.writable_running:
         enabled["writable-running"] = ("1.0",)
     if modes.candidate != "none":
@@ -117,9 +117,9 @@ def _parameters(name: str, words: str, *, both: bool) -> Iterator[tuple[str, str
 async def _get(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Reply:
     wanted = read_filter(agent, session, rpc)
     state = agent.state(EVERYTHING if wanted is None else wanted.selection)
-    return read_reply(agent, session, merge(agent.stores.running, state), wanted)
+    return await read_reply(agent, session, merge(agent.stores.running, state), wanted)
 
 
 async def _get_config(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Reply:
     root = agent.stores.get(datastore(rpc, "source"), session.session_id)
-    return read_reply(agent, session, root, read_filter(agent, session, rpc))
+    return await read_reply(agent, session, root, read_filter(agent, session, rpc))

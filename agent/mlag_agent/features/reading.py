@@ -6,21 +6,36 @@ that no read operation can forget them.
 
 from __future__ import annotations
 
+import asyncio
+from time import monotonic
+from typing import TypeAlias
+
 from lxml import etree
 
 from mlag_agent.data.edit_node import NETCONF_NS
 from mlag_agent.data.encode import encode_children
 from mlag_agent.data.filter import SubtreeFilter
-from mlag_agent.data.lexical import canonical_text
+from mlag_agent.data.lexical import matching_text
 from mlag_agent.data.tree import Container
+from mlag_agent.data.xpath import Budget, Scope, TooCostlyError, XPathError, XPathFilter
 from mlag_agent.errors import ErrorTag, ErrorType, InfoElement, RpcError, RpcFailure
 from mlag_agent.features.base import Agent, Data, RpcInput, SessionInfo
-from mlag_agent.schema.nodes import SchemaNode
 
-__all__ = ["read_filter", "read_reply"]
+__all__ = ["Filter", "apply_filter", "read_filter", "read_reply", "xpath_filter"]
+
+Filter: TypeAlias = "SubtreeFilter | XPathFilter"
+
+QUICK_STEPS = 20_000
+"""Nodes that an XPath expression may look at on the event loop: some 20 ms. What real clients send needs a hundred."""
+
+MOST_STEPS = 4_000_000
+"""Nodes that it may look at in all, in a thread beside the loop: each leaf of 50,000 entries, several times."""
+
+MOST_SECONDS = 20.0
+"""A second bound, for what one node can cost: regular expressions."""
 
 
-def read_reply(agent: Agent, session: SessionInfo, root: Container, wanted: SubtreeFilter | None) -> Data:
+async def read_reply(agent: Agent, session: SessionInfo, root: Container, wanted: Filter | None) -> Data:
     """What ``wanted`` selects of a root (None: everything), as the reply holds it.
 
     What the session may not read is taken out first: a filter must not be able to test it (RFC 8341 section 3.2.4).
@@ -28,26 +43,97 @@ def read_reply(agent: Agent, session: SessionInfo, root: Container, wanted: Subt
     if agent.access.active:
         root = agent.access.readable(session, root)
     if wanted is not None:
-        root = wanted.apply(root)
+        root = await apply_filter(agent, root, wanted)
     return Data(encode_children(root, agent.library.tree.namespaces))
 
 
-def read_filter(agent: Agent, session: SessionInfo, rpc: RpcInput) -> SubtreeFilter | None:
+async def apply_filter(agent: Agent, root: Container, wanted: Filter) -> Container:
+    """What a filter selects of a root: a root again.
+
+    Raises RpcFailure for an expression that gives no node-set, and for one that costs too much.
+    """
+    if isinstance(wanted, SubtreeFilter):
+        return wanted.apply(root)
+    try:
+        return wanted.apply(root, Budget(QUICK_STEPS))
+    except TooCostlyError:
+        pass
+    except XPathError as error:
+        raise RpcFailure(_bad_expression(str(error))) from error
+    return await _in_thread(agent, root, wanted)
+
+
+async def _in_thread(agent: Agent, root: Container, wanted: XPathFilter) -> Container:
+    """Other sessions go on meanwhile: the tree is frozen.  One at a time, so that the loop competes with one thread."""
+    async with agent.evaluating:
+        end = monotonic() + MOST_SECONDS
+        budget = Budget(MOST_STEPS, lambda: monotonic() > end)
+        try:
+            return await asyncio.to_thread(wanted.apply, root, budget)
+        except asyncio.CancelledError:
+            budget.left = 0  # the session is gone: the thread ends at its next step
+            raise
+        except XPathError as error:
+            raise RpcFailure(_bad_expression(str(error))) from error
+        except TooCostlyError:
+            words = (
+                f"the expression looks at more than {MOST_STEPS} nodes, or for longer than {MOST_SECONDS:g} s; "
+                "give the keys of list entries, full paths instead of //, or a subtree filter"
+            )
+            raise RpcFailure(RpcError(ErrorTag.RESOURCE_DENIED, words, type=ErrorType.PROTOCOL)) from None
+
+
+# --- the filter parameter -------------------------------------------------------------------------------------
+
+
+def read_filter(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Filter | None:
     """The filter parameter; None when there is none and all is wanted."""
     element = rpc.element("filter")
     if element is None:
         return None
     kind = element.get("type", element.get(f"{{{NETCONF_NS}}}type", "subtree"))
     if kind == "xpath":
-        words = "this server has no :xpath capability; use a subtree filter"
-        info = (InfoElement("bad-attribute", "type"), InfoElement("bad-element", "filter"))
-        raise RpcFailure(RpcError(ErrorTag.BAD_ATTRIBUTE, words, type=ErrorType.PROTOCOL, info=info))
+        text = element.get("select", element.get(f"{{{NETCONF_NS}}}select"))
+        if text is None:
+            words = 'a filter of type "xpath" needs the attribute select'
+            raise RpcFailure(_filter_error(ErrorTag.MISSING_ATTRIBUTE, words, "select"))
+        return xpath_filter(agent, session, text, element)
     if kind != "subtree":
-        words = f'filter type "{kind}" must be subtree'
-        info = (InfoElement("bad-attribute", "type"), InfoElement("bad-element", "filter"))
-        raise RpcFailure(RpcError(ErrorTag.BAD_ATTRIBUTE, words, type=ErrorType.PROTOCOL, info=info))
+        words = f'filter type "{kind}" must be subtree or xpath'
+        raise RpcFailure(_filter_error(ErrorTag.BAD_ATTRIBUTE, words, "type"))
     _check_filter_namespaces(agent, session, element)
-    return SubtreeFilter.compile(element, agent.library.tree, _canonical_match)
+    return SubtreeFilter.compile(element, agent.library.tree, matching_text)
+
+
+def xpath_filter(agent: Agent, session: SessionInfo, text: str, element: etree._Element) -> XPathFilter:
+    """An XPath filter with the namespaces in scope on the element that it came in (RFC 6241 section 8.9.1).
+
+    Names without a prefix match any module, since clients send them so (INTEROP 2.2), and nothing in strict mode:
+    there they are refused.  Raises RpcFailure.
+    """
+    prefixes = {prefix: namespace for prefix, namespace in element.nsmap.items() if prefix is not None}
+    try:
+        made = XPathFilter(text, Scope(prefixes, None, agent.library.tree.namespaces), agent.expressions)
+    except XPathError as error:
+        raise RpcFailure(_bad_expression(str(error))) from error
+    if made.unprefixed:
+        if agent.strict:
+            names = ", ".join(sorted(made.unprefixed))
+            words = f"names without a prefix are of no namespace in XPath, and match nothing: {names}"
+            known = [node for node in agent.library.tree.data.children.values() if node.name in made.unprefixed]
+            declare = " or ".join(f'xmlns:{node.module.prefix}="{node.namespace}"' for node in known)
+            raise RpcFailure(_bad_expression(words + (f"; declare {declare}" if declare else "")))
+        session.on_leniency("xpath-name-without-prefix")
+    return made
+
+
+def _bad_expression(words: str) -> RpcError:
+    return _filter_error(ErrorTag.INVALID_VALUE, f"XPath: {words}", "select")
+
+
+def _filter_error(tag: ErrorTag, words: str, attribute: str) -> RpcError:
+    info = (InfoElement("bad-attribute", attribute), InfoElement("bad-element", "filter"))
+    return RpcError(tag, words, type=ErrorType.PROTOCOL, info=info)
 
 
 def _check_filter_namespaces(agent: Agent, session: SessionInfo, element: etree._Element) -> None:
@@ -67,9 +153,3 @@ def _check_filter_namespaces(agent: Agent, session: SessionInfo, element: etree.
     words = f"the filter node {name} is in the namespace of NETCONF's own messages; expected {expected}"
     info = (InfoElement("bad-element", name), InfoElement("bad-namespace", NETCONF_NS))
     raise RpcFailure(RpcError(ErrorTag.UNKNOWN_NAMESPACE, words, type=ErrorType.PROTOCOL, info=info))
-
-
-def _canonical_match(node: SchemaNode, text: str) -> str:
-    """A content match compares values, not texts, of addresses and numbers (RFC 7950 section 9.1)."""
-    assert node.type is not None
-    return canonical_text(node.type, text, loose=True) or text

@@ -40,7 +40,8 @@ async def write(
             stores.check_writable(target, number)
             return wanted()
 
-        await agent.transactor.apply(protected, authorise=agent.authorise(session) if check_access else None)
+        authorise = agent.authorise(session) if check_access else None
+        await agent.transactor.apply(protected, authorise=authorise, by=session)
         return
     before = stores.get(target, number)
     after = wanted()
@@ -51,4 +52,4 @@ async def write(
     if target is Datastore.CANDIDATE:
         stores.edit_candidate(number, after)
     else:
-        agent.store_startup(after)
+        agent.store_startup(after, by=session)

@@ -22,13 +22,15 @@ class Notification:
     A function is called for it when somebody wants to have it, at most once.  ``time``: when it happened, aware.
     """
 
-    __slots__ = ("_content", "_element", "schema", "time")
+    __slots__ = ("_content", "_element", "schema", "time", "tree")
 
     def __init__(self, schema: SchemaNode, content: bytes | Callable[[], bytes], time: datetime) -> None:
         self.schema = schema
         self.time = time
         self._content = content
         self._element: etree._Element | None = None
+        self.tree: object = None
+        """The event as the filters have it; kept here, so that it is made once for all of them."""
 
     @property
     def content(self) -> bytes:

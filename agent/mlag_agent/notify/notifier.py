@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from types import MappingProxyType
 from typing import Final
 
+from mlag_agent.notify.clock import Clock
+from mlag_agent.notify.log import ReplayLog
 from mlag_agent.notify.notification import Notification
 
 __all__ = ["NETCONF_STREAM", "Notifier", "Receive", "Stream", "UnknownStream"]
@@ -18,8 +20,11 @@ _LOG = logging.getLogger(__name__)
 NETCONF_STREAM: Final = "NETCONF"
 """The default stream, which has every event (RFC 5277 section 3.2.3)."""
 
-Receive = Callable[[Notification], None]
-"""Takes one event at once: it filters and queues, and does not wait for anybody."""
+Receive = Callable[[Notification, int], None]
+"""Takes one event at once: it filters and queues, and neither waits for anybody nor publishes anything.
+
+The number grows by one with each event of the server; it is the event's place in the log.
+"""
 
 
 class UnknownStream(LookupError):  # noqa: N818  # named like the rest of the tree in errors.py
@@ -28,21 +33,22 @@ class UnknownStream(LookupError):  # noqa: N818  # named like the rest of the tr
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """A named stream.  ``replay``: whether past events can be asked for."""
+    """A named stream."""
 
     name: str
     description: str
-    replay: bool
 
 
 class Notifier:
     """The agent's event streams.
 
-    ``clock`` gives aware UTC.
+    With a ``log`` (which is whoever made its to close) every stream can be replayed.
     """
 
-    def __init__(self, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
-        self.now = clock
+    def __init__(self, *, clock: Clock | None = None, log: ReplayLog | None = None) -> None:
+        self.clock = clock or Clock()
+        self.log = log
+        self._number = 0 if log is None else log.last
         self._streams: dict[str, Stream] = {}
         self._receivers: dict[str, list[Receive]] = {}
         self.add_stream(NETCONF_STREAM, "All events of this server.")
@@ -59,7 +65,7 @@ class Notifier:
         """
         if name in self._streams:
             raise ValueError(f"there is a stream {name} already")
-        self._streams[name] = Stream(name, description, replay=False)
+        self._streams[name] = Stream(name, description)
         self._receivers[name] = []
 
     def stream(self, name: str) -> Stream:
@@ -70,8 +76,17 @@ class Notifier:
         return found
 
     def wanted(self, name: str = NETCONF_STREAM) -> bool:
-        """Whether anybody would hear of an event now: else it need not be made."""
-        return bool(self._receivers[name] or self._receivers[NETCONF_STREAM])
+        """Whether anybody would hear of an event, now or later: else it need not be made."""
+        return self.log is not None or bool(self._receivers[name] or self._receivers[NETCONF_STREAM])
+
+    def now(self) -> datetime:
+        """The time for an event that happens now: aware UTC."""
+        return self.clock.now()
+
+    @property
+    def last(self) -> int:
+        """The number of the last event."""
+        return self._number
 
     def publish(self, stream: str, notification: Notification) -> None:
         """Give an event to those who have subscribed to the stream or to the default one, in the order of arrival.
@@ -79,11 +94,13 @@ class Notifier:
         Never waits.  A subscriber that fails is logged and keeps nothing from the others.  Raises UnknownStream.
         """
         self.stream(stream)
+        self._number = self._number + 1 if self.log is None else self.log.append(stream, notification)
+        number = self._number
         names = (stream,) if stream == NETCONF_STREAM else (stream, NETCONF_STREAM)
         for name in names:
             for receive in tuple(self._receivers[name]):
                 try:
-                    receive(notification)
+                    receive(notification, number)
                 except Exception:  # noqa: BLE001  # what happened has happened: neither a commit nor another subscriber fails for this one
                     _LOG.exception("a subscriber to stream %s failed on %r", name, notification)
 

@@ -31,7 +31,7 @@ from mlag_agent.schema.loaded import LoadedSchema
 from mlag_agent.schema.nodes import ModuleRequest
 from mlag_agent.schema.scope import Scopes
 
-__all__ = ["SchemaCache", "Slot", "user_cache_folder"]
+__all__ = ["SchemaCache", "Slot", "module_of_file", "user_cache_folder"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -52,6 +52,12 @@ _CLASSES = {
     for kind in (LoadedSchema, Scopes, *vars(nodes).values())
     if isinstance(kind, type) and kind.__module__.startswith("mlag_agent.schema.")
 }
+
+
+def module_of_file(name: str) -> str | None:
+    """The module or submodule that a file holds by its name; None for other files."""
+    match = _FILE_NAME.fullmatch(name)
+    return None if match is None else match["name"]
 
 
 def user_cache_folder() -> Path:
@@ -225,8 +231,7 @@ def _candidates(loaded: LoadedSchema, files: Iterable[str]) -> Sequence[str]:
     """Every file that holds, by its name, a module or submodule of the set: also the revisions not taken."""
     modules = loaded.tree.modules.values()
     known = {module.name for module in modules} | {name for module in modules for name, _, _ in module.submodules}
-    named = ((file, _FILE_NAME.fullmatch(os.path.basename(file))) for file in files)
-    return [file for file, match in named if match is not None and match["name"] in known]
+    return [file for file in files if module_of_file(Path(file).name) in known]
 
 
 def _digests(files: Iterable[str]) -> dict[str, bytes]:

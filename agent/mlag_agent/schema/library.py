@@ -5,16 +5,20 @@ Standard modules come from the pyang distribution (ARCHITECTURE section 2); ours
 
 from __future__ import annotations
 
+import os
 import sys
 import sysconfig
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from mlag_agent.errors import SchemaError
-from mlag_agent.schema.cache import SchemaCache
+from mlag_agent.schema.cache import SchemaCache, module_of_file
 from mlag_agent.schema.engine import SchemaEngine
+from mlag_agent.schema.events import event_tree
 from mlag_agent.schema.loaded import LoadedSchema
 from mlag_agent.schema.nodes import Module, ModuleRequest, SchemaTree
 from mlag_agent.schema.scope import Scopes
@@ -57,7 +61,8 @@ class SchemaLibrary:
 
     tree: SchemaTree
     engine: SchemaEngine
-    operations: SchemaEngine
+    variants: Mapping[str, str]
+    """The files of the operations context, name to text."""
     folders: tuple[Path, ...]
     scopes: Scopes
     content_id: str
@@ -73,19 +78,27 @@ class SchemaLibrary:
         kept = None if cache is None or slot is None else cache.get(slot)
         loaded = _read(requests, folders) if kept is None else kept
         tree = loaded.tree
-        # What pyang found to be implemented by augment or deviation is implemented in libyang too.
-        implemented = [
-            ModuleRequest(m.name, m.features, m.revision or None) for m in tree.modules.values() if m.implemented
-        ]
-        with TemporaryDirectory(prefix="mlag-agent-") as folder:
-            # libyang takes submodules and imports from folders only; all of them are in this one.
-            for name, text in loaded.operations.items():
-                Path(folder, name).write_text(text, encoding="utf-8")
-            operations = SchemaEngine.load(implemented, (Path(folder),), tree)
-        engine = SchemaEngine.load(implemented, folders, tree)
-        if cache is not None and slot is not None and kept is None:
-            cache.put(slot, loaded)  # not before libyang has taken it as well
-        return cls(tree, engine, operations, folders, loaded.scopes, loaded.content_id)
+        with _scratch() as scratch:
+            engine = SchemaEngine.load(_implemented(tree), _search_path(tree, folders, scratch), tree)
+        library = cls(tree, engine, loaded.operations, folders, loaded.scopes, loaded.content_id)
+        if kept is None:
+            _ = library.operations  # what is wrong with them is said at the first start
+            if cache is not None and slot is not None:
+                cache.put(slot, loaded)
+        return library
+
+    @cached_property
+    def operations(self) -> SchemaEngine:
+        """The operations context (``schema.operations``), loaded when it is first asked for."""
+        with _scratch() as scratch:
+            for name, text in self.variants.items():
+                (scratch / name).write_text(text, encoding="utf-8")
+            return SchemaEngine.load(_implemented(self.tree), (scratch,), self.tree)
+
+    @cached_property
+    def events(self) -> SchemaTree:
+        """The schema of events: the root above all notifications is its ``data``."""
+        return event_tree(self.tree)
 
     def text(self, name: str, revision: str | None) -> str | None:
         """YANG text of a module or submodule of the set; None where there is none of that revision."""
@@ -98,3 +111,65 @@ class SchemaLibrary:
     @staticmethod
     def _files(module: Module) -> Sequence[tuple[str, str, str]]:
         return [(module.name, module.revision, module.path), *module.submodules]
+
+
+@contextmanager
+def _scratch() -> Iterator[Path]:
+    """A folder for files that libyang is to read.  Raises SchemaError when the system has no place for one."""
+    try:
+        with TemporaryDirectory(prefix="mlag-agent-") as folder:
+            yield Path(folder)
+    except OSError as problem:
+        raise SchemaError(f"libyang needs a temporary folder with files: {problem}") from problem
+
+
+def _search_path(tree: SchemaTree, folders: Sequence[Path], scratch: Path) -> Sequence[Path]:
+    """Folders in which libyang finds just the files that pyang has chosen.
+
+    It searches in a way of its own: other revisions, folders below.  Where there is a choice it gets a folder of links.
+    """
+    files = _files(tree)
+    known = {name.partition("@")[0].removesuffix(Path(name).suffix) for name in files}
+    found: list[str] = []
+    for folder in dict.fromkeys(folders):
+        if not folder.is_dir():
+            continue
+        with os.scandir(folder) as entries:
+            found.extend(entry.path for entry in entries if entry.is_dir() or module_of_file(entry.name) in known)
+    if sorted(found) == sorted(files.values()):
+        return folders
+    for name, file in files.items():
+        (scratch / name).symlink_to(Path(file).absolute())
+    return (scratch,)
+
+
+def _implemented(tree: SchemaTree) -> Sequence[ModuleRequest]:
+    """What pyang found to be implemented by augment, deviation or leafref is implemented in libyang too."""
+    return [ModuleRequest(m.name, m.features, m.revision or None) for m in _imports_first(tree)]
+
+
+def _imports_first(tree: SchemaTree) -> Sequence[Module]:
+    """The implemented modules.  libyang compiles a module, with those it augments, as soon as it gets it; the features
+    of these must be enabled by then."""
+    order: dict[str, Module] = {}
+
+    def visit(module: Module) -> None:
+        if module.name in order:
+            return
+        order[module.name] = module  # imports are never circular (RFC 7950 section 5.1): pyang has seen to it
+        for name in module.imports:
+            visit(tree.modules[name])
+        order[module.name] = order.pop(module.name)
+
+    for module in tree.modules.values():
+        visit(module)
+    return [module for module in order.values() if module.implemented]
+
+
+def _files(tree: SchemaTree) -> Mapping[str, str]:
+    """Every module and submodule of the set: the name of a file that says the revision, and where the file is."""
+    return {
+        f"{name}{'@' if revision else ''}{revision}{Path(file).suffix}": file
+        for module in (*tree.modules.values(), *tree.others)
+        for name, revision, file in ((module.name, module.revision, module.path), *module.submodules)
+    }

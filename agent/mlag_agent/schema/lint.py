@@ -23,6 +23,15 @@ _LINT = (
     "--max-line-length=80",
 )
 
+# Modules that we have written for the names of an RFC that has none, or that pyang does not bring along, are as it has
+# them.
+_OURS = "urn:mlag-agent:yang:"
+_NAMES = (
+    "the module name should start with",
+    "namespace value should be",
+    "is not hyphenated",
+)
+
 # pyang warns of a statement that says what is the default anyway; in a deviation that is the point of it.
 _EXPECTED = ('statement "mandatory" is given with its default value "false"',)
 
@@ -33,7 +42,8 @@ def lint(module: Path) -> list[str]:
     command = [sys.executable, "-m", "pyang.scripts.pyang_tool", *_LINT, f"--path={folders}", str(module)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  # our own arguments
     lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
-    found = [line for line in lines if not any(text in line for text in _EXPECTED)]
+    expected = _EXPECTED if _OURS in module.read_text(encoding="utf-8") else (*_EXPECTED, *_NAMES)
+    found = [line for line in lines if not any(text in line for text in expected)]
     if done.returncode not in (0, 1) and not found:
         found.append(f"{module.name}: pyang ended with {done.returncode}")
     return found

@@ -7,8 +7,8 @@ features and deviations.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,11 @@ from pyang import context, error, repository, xpath_lexer, xpath_parser
 
 from mlag_agent.errors import SchemaError
 from mlag_agent.schema.constraints import ConstraintCollector, conditions
+from mlag_agent.schema.leafrefs import leafref_target
 from mlag_agent.schema.loaded import LoadedSchema
+from mlag_agent.schema.moduleset import ServedModules, fingerprint, module_of_prefix, served_modules
 from mlag_agent.schema.nodes import (
+    ALL_FEATURES,
     Case,
     Choice,
     Expression,
@@ -84,20 +87,53 @@ def load_schema(requests: Sequence[ModuleRequest], folders: Sequence[Path]) -> L
             if not any(code == "MODULE_NOT_FOUND" and request.name in arguments for _, code, arguments in ctx.errors):
                 _raise_errors(ctx, request.name)
             raise SchemaError(f"YANG module {request.name} is not in any of: {', '.join(map(str, folders))}")
+        if module.keyword != "module":
+            owner = module.search_one("belongs-to").arg
+            raise SchemaError(f"{request.name} is a submodule; the module to serve is {owner}")
         requested.append(module)
-    features = {request.name: list(request.features) for request in requests}
-    for module in list(ctx.modules.values()):
-        if module.keyword == "module":
-            ctx.features[module.arg] = features.get(module.arg, [])
+    ctx.features = _Features((request.name, request.features) for request in requests)
     ctx.validate()
     _raise_errors(ctx, None)
-    for request, module in zip(requests, requested, strict=True):
-        unknown = set(request.features) - set(module.i_features)
-        if unknown:
-            known = ", ".join(sorted(module.i_features)) or "none"
-            raise SchemaError(f"module {request.name} has no feature {', '.join(sorted(unknown))} (it has: {known})")
-    modules = _modules(ctx, requested, features)
-    return _Builder(ctx, modules).build()
+    features = {request.name: _enabled(request, module) for request, module in zip(requests, requested, strict=True)}
+    referred: set[str] = set()
+    while True:
+        builder = _Builder(ctx, served_modules(ctx, requested, features, referred))
+        loaded = builder.build()
+        if builder.referred <= referred:
+            return loaded
+        referred |= builder.referred
+
+
+class _Features(dict[str, Sequence[str]]):
+    """Enabled features by module, for pyang, to which a module that is not named has all of its features."""
+
+    def __contains__(self, name: object) -> bool:
+        return True
+
+    def __getitem__(self, name: str) -> Any:
+        given = self.get(name, ())
+        return _Every() if ALL_FEATURES in given else given
+
+
+class _Every:
+    def __contains__(self, name: object) -> bool:
+        return True
+
+
+def _enabled(request: ModuleRequest, module: Any) -> Sequence[str]:
+    """The features that a request enables; raises SchemaError for those that the module has not or cannot have."""
+    known = sorted(module.i_features)
+    unknown = sorted(set(request.features) - set(known) - {ALL_FEATURES})
+    if unknown:
+        words = f"module {request.name} has no feature {', '.join(unknown)} (it has: {', '.join(known) or 'none'})"
+        raise SchemaError(words)
+    enabled = known if ALL_FEATURES in request.features else sorted(set(request.features))
+    for name in enabled:
+        stmt = module.i_features[name]
+        if getattr(stmt, "i_not_implemented", False):  # RFC 7950 section 7.20.1
+            needs = " and ".join(f'"{condition.arg}"' for condition in stmt.search("if-feature"))
+            raise SchemaError(f"feature {name} of {request.name} needs {needs}, which does not hold")
+    return enabled
 
 
 def _raise_errors(ctx: Any, name: str | None) -> None:
@@ -111,59 +147,19 @@ def _position(stmt: Any) -> str:
     return f"{Path(stmt.pos.ref).name}:{stmt.pos.line}: "
 
 
-def _modules(ctx: Any, requested: Sequence[Any], features: Mapping[str, Sequence[str]]) -> dict[str, Module]:
-    """All modules of the context; those augmented or deviated by an implemented one are implemented too."""
-    implemented = {module.arg for module in requested}
-    main = {m.arg: m for m in ctx.modules.values() if m.keyword == "module"}
-    deviations: dict[str, set[str]] = {}
-    grown = True
-    while grown:
-        before = len(implemented)
-        for name in list(implemented):
-            for target in _targets(main[name], "augment"):
-                implemented.add(target)
-            for target in _targets(main[name], "deviation"):
-                implemented.add(target)
-                deviations.setdefault(target, set()).add(name)
-        grown = len(implemented) > before
-    result = {}
-    for name, stmt in sorted(main.items()):
-        included = [ctx.get_module(s.arg) for s in stmt.search("include")]
-        result[name] = Module(
-            name=name,
-            revision=stmt.i_latest_revision or "",
-            namespace=stmt.search_one("namespace").arg,
-            prefix=stmt.i_prefix,
-            yang_version=stmt.i_version,
-            implemented=name in implemented,
-            path=str(stmt.pos.ref),
-            features=tuple(sorted(features.get(name, ()))),
-            deviations=tuple(sorted(deviations.get(name, ()))),
-            submodules=tuple((s.arg, s.i_latest_revision or "", str(s.pos.ref)) for s in included if s is not None),
-        )
-    return result
-
-
-def _targets(module: Any, keyword: str) -> Iterable[str]:
-    """Names of the modules whose nodes the module's top-level augments or deviations name."""
-    for source in (module, *(m for m in (module.i_ctx.get_module(s.arg) for s in module.search("include")) if m)):
-        for stmt in source.search(keyword):
-            for step in stmt.arg.strip("/").split("/"):
-                prefix, separator, _ = step.partition(":")
-                name = source.i_prefixes[prefix][0] if separator and prefix in source.i_prefixes else module.arg
-                if name != module.arg:
-                    yield name
-
-
 class _Builder:
     """Walks pyang's expanded tree once."""
 
-    def __init__(self, ctx: Any, modules: dict[str, Module]) -> None:
+    def __init__(self, ctx: Any, served: ServedModules) -> None:
         self._ctx = ctx
-        self._modules = modules
+        self._served = served
+        self._modules = served.modules
+        self._leafs: list[tuple[SchemaNode, Any]] = []
+        # Modules that leafrefs lead into: these are implemented too (RFC 7950 section 5.6.5).
+        self.referred: set[str] = set()
         self._identities = _derived_identities(ctx)
         self._collector = ConstraintCollector(_expression)
-        self._namespaces = {module.name: module.namespace for module in modules.values()}
+        self._namespaces = {module.name: module.namespace for module in served.modules.values()}
         self._prefixes: dict[Any, Mapping[str, str]] = {}
 
     def build(self) -> LoadedSchema:
@@ -175,7 +171,7 @@ class _Builder:
             if not module.implemented:
                 continue
             holder = SchemaNode("", blank, Kind.ROOT, None)
-            self._children(self._ctx.get_module(name), holder, ())
+            self._children(self._served.statements[name], holder, ())
             for key, node in holder.children.items():
                 if node.kind is Kind.RPC:
                     rpcs[key] = node
@@ -185,18 +181,21 @@ class _Builder:
                     node.position = len(root.children)
                     root.children[key] = node
                 node.parent = root
-        tree = SchemaTree(root, rpcs, notifications, self._modules, _named(self._identities))
+        self._types(root, (*rpcs.values(), *notifications.values()))
+        tree = SchemaTree(root, rpcs, notifications, self._modules, self._served.others, _named(self._identities))
         for top in (root, *rpcs.values(), *notifications.values()):
             for node in top.everything():
                 node.complete()
         scopes = classify(root, self._collector.constraints(root))
-        return LoadedSchema(tree, operations_variants(self._ctx), scopes, _fingerprint(tree)[:32])
+        return LoadedSchema(tree, operations_variants(self._ctx), scopes, fingerprint(tree)[:32])
 
     def _children(self, stmt: Any, parent: SchemaNode, cases: tuple[Case, ...], holders: tuple[Any, ...] = ()) -> None:
         """The nodes below a statement; ``holders``: the statements of the choices and cases around them."""
         for child in getattr(stmt, "i_children", None) or ():
             if getattr(child, "i_not_implemented", False):
                 continue
+            if not self._modules[child.i_module.i_modulename].implemented:
+                continue  # pyang takes augments also from modules that are only imported
             if child.keyword == "choice":
                 mandatory = child.search_one("mandatory")
                 default = child.search_one("default")
@@ -238,10 +237,7 @@ class _Builder:
         )
         self._protect(stmt, node, parent)
         if kind in (Kind.LEAF, Kind.LEAF_LIST):
-            node.type = _leaf_type(stmt.search_one("type"), self._identities)
-            path = _leafref_path(stmt.search_one("type"))
-            if path is not None:
-                node.type = replace(node.type, path=self._expression(path, node))
+            self._leafs.append((node, stmt.search_one("type")))
             node.defaults = tuple(s.arg for s in stmt.search("default")) or _typedef_default(stmt)
             if node.mandatory:
                 node.defaults = ()
@@ -255,6 +251,47 @@ class _Builder:
         if kind is Kind.LIST:
             self._keys(stmt, node)
         self._collector.add(stmt, node, holders)
+
+    def _types(self, root: SchemaNode, operations: Sequence[SchemaNode]) -> None:
+        """The type of every leaf; of a leafref it is that of the leaf it leads to, which is found in the whole tree."""
+        statements = dict(self._leafs)
+        pending: set[SchemaNode] = set()
+
+        def type_of(node: SchemaNode) -> LeafType:
+            if node.type is None:
+                if node in pending:
+                    raise SchemaError(
+                        f"{_position(statements[node])}the leafrefs at {node.path} lead round in a circle"
+                    )
+                pending.add(node)
+                node.type = made(statements[node], node)
+                pending.discard(node)
+            return node.type
+
+        def made(stmt: Any, node: SchemaNode) -> LeafType:
+            last = _chain(stmt)[-1]
+            if last.arg == "leafref":
+                path = self._expression(last.search_one("path"), node)
+                syntax = _expression(path.text)
+                needed = {name for name in self._modules_in(path) if not self._modules[name].implemented}
+                self.referred |= needed
+                if needed:
+                    return _UNKNOWN  # until the tree has been built with these as well
+                target = leafref_target(node, path, syntax, root, operations)
+                if target is None or target not in statements:
+                    raise SchemaError(f'{_position(stmt)}the path "{path.text}" of {node.path} leads to no leaf')
+                return replace(type_of(target), path=path)
+            if last.arg == "union":
+                return _union([made(member, node) for member in last.search("type")])
+            return _leaf_type(stmt, self._identities)
+
+        for node, _ in self._leafs:
+            type_of(node)
+
+    def _modules_in(self, path: Expression) -> Iterator[str]:
+        """Names of the modules that the steps of a leafref's path are in."""
+        for prefix in _PREFIX.findall(path.text):
+            yield from (name for name, namespace in self._namespaces.items() if namespace == path.prefixes.get(prefix))
 
     @staticmethod
     def _protect(stmt: Any, node: SchemaNode, parent: SchemaNode) -> None:
@@ -272,8 +309,8 @@ class _Builder:
         if prefixes is None:
             prefixes = self._prefixes[file] = {
                 prefix: self._namespaces[name]
-                for prefix, (name, _) in file.i_prefixes.items()
-                if name in self._namespaces
+                for prefix in file.i_prefixes
+                if (name := module_of_prefix(file, prefix)) in self._namespaces
             }
         return Expression(stmt.arg, node.namespace, prefixes)
 
@@ -291,6 +328,10 @@ class _Builder:
         for child in node.key_nodes:
             child.mandatory = True
             child.defaults = ()
+
+
+_PREFIX = re.compile(r"([A-Za-z_][\w.-]*):(?=[A-Za-z_])")
+_UNKNOWN = LeafType("leafref", "", Lexical.ENGINE)
 
 
 def _expression(text: str) -> Any:
@@ -328,16 +369,6 @@ def _chain(type_stmt: Any) -> list[Any]:
 def _leaf_type(type_stmt: Any, identities: Mapping[Any, frozenset[str]]) -> LeafType:
     chain = _chain(type_stmt)
     base = chain[-1].arg
-    if base == "leafref":
-        # Values of a leafref are those of the leaf that it points to, whose type it therefore has here.
-        target = getattr(getattr(chain[-1], "i_type_spec", None), "i_target_node", None)
-        if target is None:
-            raise SchemaError(f"{_position(type_stmt)}the path of a leafref leads to no leaf")
-        return _leaf_type(target.search_one("type"), identities)
-    if base == "union":
-        members = tuple(_leaf_type(member, identities) for member in chain[-1].search("type"))
-        allows = " or ".join(dict.fromkeys(member.allows for member in members))
-        return LeafType("union", allows, Lexical.ENGINE, members, any(member.prefixed for member in members))
     common = next(
         (
             t.i_typedef.arg
@@ -367,10 +398,10 @@ def _leaf_type(type_stmt: Any, identities: Mapping[Any, frozenset[str]]) -> Leaf
     )
 
 
-def _leafref_path(type_stmt: Any) -> Any | None:
-    """The path statement of a leafref."""
-    last = _chain(type_stmt)[-1]
-    return last.search_one("path") if last.arg == "leafref" else None
+def _union(members: Sequence[LeafType]) -> LeafType:
+    allows = " or ".join(dict.fromkeys(member.allows for member in members))
+    prefixed = any(member.prefixed for member in members)
+    return LeafType("union", allows, Lexical.ENGINE, tuple(members), prefixed)
 
 
 def _named(identities: Mapping[Any, frozenset[str]]) -> dict[str, frozenset[str]]:
@@ -385,6 +416,7 @@ def _derived_identities(ctx: Any) -> dict[Any, frozenset[str]]:
         for module in ctx.modules.values()
         if module.keyword == "module"
         for statement in module.i_identities.values()
+        if not getattr(statement, "i_not_implemented", False)
     ]
     for statement in statements:
         for base in statement.search("base"):
@@ -444,16 +476,6 @@ def _allows(chain: Sequence[Any], base: str, common: str | None) -> str:
 
 
 def _members(chain: Sequence[Any], keyword: str) -> list[Any]:
-    return next((found for t in chain if (found := t.search(keyword))), [])
-
-
-def _fingerprint(tree: SchemaTree) -> str:
-    """A digest of the module set: names, revisions, features, deviations (RFC 8525 content-id)."""
-    digest = hashlib.sha256()
-    for module in tree.modules.values():
-        digest.update(
-            repr((module.name, module.revision, module.implemented, module.features, module.deviations)).encode()
-        )
-        for name, revision, path in ((module.name, module.revision, module.path), *module.submodules):
-            digest.update(repr((name, revision)).encode() + Path(path).read_bytes())
-    return digest.hexdigest()
+    """The enums or bits of the type that restricts last, but those whose if-feature does not hold."""
+    members: list[Any] = next((found for t in chain if (found := t.search(keyword))), [])
+    return [member for member in members if not getattr(member, "i_not_implemented", False)]

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 
 __all__ = [
+    "ALL_FEATURES",
     "Case",
     "Choice",
     "Expression",
@@ -57,9 +58,12 @@ class Lexical(Enum):
 _OUTERMOST = frozenset({Kind.ROOT, Kind.INPUT, Kind.OUTPUT})
 
 
+ALL_FEATURES = "*"
+
+
 @dataclass(frozen=True, slots=True)
 class ModuleRequest:
-    """A module to implement, with the features to enable (RFC 7950 section 5.6.5)."""
+    """A module to implement, with the features to enable (RFC 7950 section 5.6.5); ``ALL_FEATURES``: all it has."""
 
     name: str
     features: tuple[str, ...] = ()
@@ -83,6 +87,7 @@ class Module:
     features: tuple[str, ...] = ()
     deviations: tuple[str, ...] = ()
     submodules: tuple[tuple[str, str, str], ...] = ()  # name, revision, file
+    imports: tuple[str, ...] = ()  # names of the modules that it or a submodule imports
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -252,6 +257,8 @@ class SchemaTree:
     rpcs: dict[tuple[str, str], SchemaNode]
     notifications: dict[tuple[str, str], SchemaNode]
     modules: dict[str, Module]
+    others: tuple[Module, ...] = ()
+    """Further revisions of modules, for those that import them by date; what they define is used, not served."""
     derived: dict[str, frozenset[str]] = field(default_factory=dict)
     """"module:name" of each identity to those that are derived from it, at any distance."""
     namespaces: dict[str, str] = field(init=False)

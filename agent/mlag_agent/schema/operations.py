@@ -76,7 +76,7 @@ class _Variant:
         if keyword in ("must", "when", "unique") and stmt.top is not self._module:
             return  # a deviation's, written with the prefixes of the module that deviates; of the data tree as a rule
         inside = within_operation or keyword in _ENVELOPES
-        body = list(self._added(stmt, keyword, depth))
+        body = [*self._added(stmt, keyword, depth), *_implied(stmt, keyword)]
         name = keyword
         argument = "" if stmt.arg is None else " " + _quoted(stmt.arg)
         if keyword in ("input", "output"):
@@ -111,6 +111,14 @@ class _Variant:
         if depth == 1 and sub.keyword in ("mandatory", "min-elements"):
             return True
         return sub.keyword == "require-instance" and _absolute_leafref(stmt)
+
+
+def _implied(stmt: Any, keyword: str) -> Iterable[str]:
+    """An operation has input and output also where it does not say so, and augments may name them (RFC 7950 section
+    7.14.2)."""
+    for side in ("input", "output") if keyword in ("rpc", "action") else ():
+        if stmt.search_one(side) is None:
+            yield f'container {side} {{ config false; presence "{side}"; }}'
 
 
 def _absolute_leafref(stmt: Any) -> bool:

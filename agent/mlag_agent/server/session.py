@@ -1,24 +1,38 @@
-"""One NETCONF session: pumps bytes between a transport's connection and the sans-IO core, rpc by rpc."""
+"""One NETCONF session: pumps bytes between a transport's connection and the sans-IO core, rpc by rpc.
+
+Replies are written by the pump, notifications by a task of their own that exists once there is one to send.  Both hand
+whole messages to the connection without waiting in between, so that they never tear each other; and each waits until
+the peer has taken enough before it writes the next, so that a peer who reads nothing has a message of each kind, the
+transport's own buffer and what its outbox may hold, and holds up nobody else.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from mlag_agent.datastore.confirmed import ConfirmedCommits
 from mlag_agent.datastore.stores import Datastores
 from mlag_agent.errors import RpcError
+from mlag_agent.features.netconf_events import SessionWatch, Termination
+from mlag_agent.notify.notification import Notification
+from mlag_agent.notify.outbox import QUEUE_BYTES, QUEUE_LENGTH, Outbox
 from mlag_agent.server.dispatcher import Dispatcher
 from mlag_agent.server.registry import Counters, Registry
 from mlag_agent.server.transports.connection import READ_SIZE, Connection
+from mlag_agent.wire import messages
+from mlag_agent.wire.framing import UnframableMessage
 from mlag_agent.wire.session import Event, HelloReceived, PeerMisused, RpcReceived, Session, SessionEnded
 
 __all__ = ["NetconfSession"]
 
 _LOG = logging.getLogger(__name__)
 
+BATCH_BYTES = 64 * 1024
+"""Notifications handed to the transport in one go; more would only wait there."""
 TURN = 0.01
 """Seconds a session may keep the others waiting with requests that came together: one read may bring hundreds, and a
 client that reads its replies fast never makes us wait for it."""
@@ -40,18 +54,28 @@ class NetconfSession:
         registry: Registry,
         stores: Datastores,
         commits: ConfirmedCommits,
+        watch: SessionWatch | None = None,
+        queue_length: int = QUEUE_LENGTH,
+        queue_bytes: int = QUEUE_BYTES,
     ) -> None:
+        """``watch`` hears of the session's start and end."""
         self._connection = connection
         self._wire = wire
         self._dispatcher = dispatcher
         self._registry = registry
         self._stores = stores
         self._commits = commits
+        self._watch = watch
         self._closing = False
         self._ending = False
         self._task: asyncio.Task[None] | None = None
         self._killed_by: int | None = None
         self._over = asyncio.Event()
+        self._after_reply: list[Callable[[], None]] = []
+        self._at_end: list[Callable[[], None]] = []
+        self._to_deliver = asyncio.Event()
+        self._delivery: asyncio.Task[None] | None = None
+        self.outbox = Outbox(self._wake, length=queue_length, size=queue_bytes)
         self.session_id = wire.session_id
         self.username = connection.username
         self.source_host = connection.source_host
@@ -64,6 +88,14 @@ class NetconfSession:
     def close_after_reply(self) -> None:
         """End the session once the reply at hand is sent (close-session)."""
         self._closing = True
+
+    def after_reply(self, callback: Callable[[], None]) -> None:
+        """Call this once the reply at hand is on its way: what is queued then comes after it."""
+        self._after_reply.append(callback)
+
+    def at_end(self, callback: Callable[[], None]) -> None:
+        """Call this when the session has ended, however it does."""
+        self._at_end.append(callback)
 
     def on_leniency(self, name: str) -> None:
         """Log and count a leniency (INTEROP decision 1)."""
@@ -93,33 +125,40 @@ class NetconfSession:
         self._task = asyncio.current_task()
         where = f"{self.username}@{self.source_host}"
         reason = "failed"
+        why = Termination.OTHER
         level = logging.INFO
         self._registry.in_sessions += 1
         try:
-            reason, level = await self._pump(where)
+            reason, level, why = await self._pump(where)
         except asyncio.CancelledError:
             if self._killed_by is None:
                 reason = "the server stops"
                 raise
-            reason = f"killed by session {self._killed_by}"
+            reason, why = f"killed by session {self._killed_by}", Termination.KILLED
             self._connection.abort(reason)
         except ConnectionError as error:
             reason = self._connection.close_reason or f"connection lost: {error}"
+            why = self._dropped()
             self._registry.dropped_sessions += 1
         finally:
             self._ending = True
+            self._stop_delivery()
             try:
                 # Before its locks are free: whoever gets them next sees running as it was before.
-                await self._commits.session_ended(self.session_id)
+                await self._commits.session_ended(self.session_id, by=self)
             finally:
                 self._registry.remove(self)
                 self._stores.release(self.session_id)
                 self._connection.close()
                 self._over.set()
+                if self._watch is not None:
+                    self._watch.ended(self, why, self._killed_by)
                 _LOG.log(level, "session %d (%s): %s", self.session_id, where, reason)
+                if self._delivery is not None:  # last: who cancels this task now finds everything given back
+                    await asyncio.wait((self._delivery,))
 
-    async def _pump(self, where: str) -> tuple[str, int]:
-        """Why it ended, and the level at which to say so."""
+    async def _pump(self, where: str) -> tuple[str, int, Termination]:
+        """Why it ended, the level at which to say so, and what RFC 6470 calls it."""
         await self._flush()
         time = asyncio.get_running_loop().time
         while True:
@@ -130,18 +169,23 @@ class NetconfSession:
                     return self._ended(event, at_end=not data)
                 await self._handle(event, where)
                 if self._closing:
-                    return "closed by the client", logging.INFO
+                    return "closed by the client", logging.INFO, Termination.CLOSED
                 if time() - turn > TURN:
                     await asyncio.sleep(0)
                     turn = time()
 
-    def _ended(self, event: SessionEnded, *, at_end: bool) -> tuple[str, int]:
+    def _ended(self, event: SessionEnded, *, at_end: bool) -> tuple[str, int, Termination]:
         if self in self._registry or at_end:
             self._registry.dropped_sessions += 1
+            why = self._dropped()
         else:
             self._registry.in_bad_hellos += 1
+            why = Termination.BAD_HELLO
         level = logging.WARNING if event.by_peer_error else logging.INFO
-        return self._connection.close_reason or event.reason, level
+        return self._connection.close_reason or event.reason, level, why
+
+    def _dropped(self) -> Termination:
+        return Termination.TIMEOUT if self._connection.timed_out else Termination.DROPPED
 
     async def _handle(self, event: Event, where: str) -> None:
         if isinstance(event, RpcReceived):
@@ -151,6 +195,8 @@ class NetconfSession:
                 self.on_leniency(leniency)
             self._connection.established()
             self._registry.add(self)
+            if self._watch is not None:
+                self._watch.started(self)
             _LOG.info("session %d (%s): open, %s", self.session_id, where, event.base.rpartition("netconf:")[2])
         elif isinstance(event, PeerMisused):
             self._count(bad=True, errors=(event.error,))
@@ -168,13 +214,65 @@ class NetconfSession:
         self._wire.send(reply)
         if self._closing:
             self._wire.close()
-        await self._flush()
+        self._write()
+        if self._after_reply:
+            callbacks, self._after_reply = self._after_reply, []
+            for callback in callbacks:
+                callback()
+        await self._connection.drain()
 
     async def _flush(self) -> None:
+        self._write()
+        await self._connection.drain()
+
+    def _write(self) -> None:
         data = self._wire.data_to_send()
         if data:
             self._connection.write(data)
-            await self._connection.drain()
+
+    # --- notifications ----------------------------------------------------------------------------------
+
+    def _wake(self) -> None:
+        """There is something in the outbox."""
+        self._to_deliver.set()
+        if self._delivery is None and not self._ending:
+            self._delivery = asyncio.create_task(self._deliver(), name=f"notifications of session {self.session_id}")
+
+    async def _deliver(self) -> None:
+        """Send what is in the outbox, whole messages at a time, as fast as the peer takes them."""
+        with suppress(ConnectionError):  # the pump meets the same and ends the session
+            while True:
+                await self._to_deliver.wait()
+                size = 0
+                while size < BATCH_BYTES and (notification := self.outbox.take()) is not None:
+                    size += self._send_notification(notification)
+                if not len(self.outbox):
+                    self._to_deliver.clear()
+                self._write()
+                await self._connection.drain()
+                await asyncio.sleep(0)  # the others' turn: a peer who reads fast never makes drain wait
+
+    def _send_notification(self, notification: Notification) -> int:
+        """Hand it to the core; returns its size in bytes."""
+        if self._closing:
+            return 0
+        message = messages.notification(notification.event_time, notification.content)
+        try:
+            self._wire.send(message)
+        except UnframableMessage as error:  # an event that came from outside
+            _LOG.error("session %d: %r cannot be sent: %s", self.session_id, notification, error)
+            return 0
+        for counters in (self.counters, self._registry.totals):
+            counters.out_notifications += 1
+        return len(message)
+
+    def _stop_delivery(self) -> None:
+        self.outbox.close()
+        callbacks, self._at_end = self._at_end, []
+        for callback in callbacks:
+            callback()
+        if self._delivery is not None:
+            self._delivery.cancel()
 
     def _count(self, *, bad: bool, errors: Sequence[RpcError]) -> None:
         for counters in (self.counters, self._registry.totals):

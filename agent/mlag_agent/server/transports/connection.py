@@ -39,6 +39,10 @@ class Connection(Protocol):
     def close_reason(self) -> str | None:
         """Why the transport ended the stream, once it has; ``None`` if the peer or the pump did."""
 
+    @property
+    def timed_out(self) -> bool:
+        """Whether the transport ended the stream because the peer was silent for too long."""
+
     async def read(self, size: int = READ_SIZE) -> bytes:
         """At least one byte and at most ``size``, or ``b""`` at the end of the peer's bytes or of the connection."""
 

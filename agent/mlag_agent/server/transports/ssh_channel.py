@@ -65,6 +65,7 @@ class SshChannel(asyncssh.SSHServerSession[bytes]):
         self._timer: asyncio.TimerHandle | None = None  # until the hello; after our close until the client's
         self._started = False
         self._close_reason: str | None = None
+        self._timed_out = False
         self._pieces: deque[bytes] = deque()
         self._buffered = 0
         self._reading_paused = False
@@ -104,6 +105,11 @@ class SshChannel(asyncssh.SSHServerSession[bytes]):
     def close_reason(self) -> str | None:
         """Why this side ended the channel out of turn, if it did."""
         return self._close_reason
+
+    @property
+    def timed_out(self) -> bool:
+        """See :attr:`Connection.timed_out`."""
+        return self._timed_out
 
     async def read(self, size: int = READ_SIZE) -> bytes:
         """See :meth:`Connection.read`; one reader at a time."""
@@ -147,6 +153,7 @@ class SshChannel(asyncssh.SSHServerSession[bytes]):
         if not self._writable.is_set():
             limit = self._limits.unread_timeout
             if not await until_writable(self._writable, self._taken, limit):
+                self._timed_out = True
                 self.abort(f"the client has taken nothing of what waits for it for {limit:g} s")
         if self._closed or self._lost or self._channel.is_closing():
             raise ConnectionResetError("the SSH channel is closed")
@@ -291,4 +298,5 @@ class SshChannel(asyncssh.SSHServerSession[bytes]):
         if self._closed:
             self.abort(f"the client has not closed within {LINGER_TIMEOUT:g} s")
         else:
+            self._timed_out = True
             self.abort(f"no hello within {self._limits.hello_timeout:g} s")

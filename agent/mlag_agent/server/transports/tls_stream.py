@@ -60,6 +60,7 @@ class TlsStream(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None  # until the hello
         self._close_reason: str | None = None
+        self._timed_out = False
         self._pieces: deque[bytes] = deque()
         self._buffered = 0
         self._reading_paused = False
@@ -101,6 +102,11 @@ class TlsStream(asyncio.Protocol):
     def close_reason(self) -> str | None:
         """Why this side ended the connection out of turn, if it did."""
         return self._close_reason
+
+    @property
+    def timed_out(self) -> bool:
+        """See :attr:`Connection.timed_out`."""
+        return self._timed_out
 
     async def read(self, size: int = READ_SIZE) -> bytes:
         """See :meth:`Connection.read`; one reader at a time."""
@@ -144,7 +150,7 @@ class TlsStream(asyncio.Protocol):
         if not self._writable.is_set():
             limit = self._owner.limits.unread_timeout
             if not await until_writable(self._writable, self._taken, limit):
-                self.abort(f"the client has taken nothing of what waits for it for {limit:g} s")
+                self._too_late(f"the client has taken nothing of what waits for it for {limit:g} s")
         if self._is_over:
             raise ConnectionResetError("the TLS connection is closed")
 
@@ -183,6 +189,10 @@ class TlsStream(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
+    def _too_late(self, reason: str) -> None:
+        self._timed_out = True
+        self.abort(reason)
+
     # --- called by asyncio ------------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -194,7 +204,7 @@ class TlsStream(asyncio.Protocol):
             self.close()
             return
         limit = self._owner.limits.hello_timeout
-        self._timer = self._loop.call_later(limit, self.abort, f"no hello within {limit:g} s")
+        self._timer = self._loop.call_later(limit, self._too_late, f"no hello within {limit:g} s")
         self._owner.session_started(self)
 
     def data_received(self, data: bytes) -> None:
