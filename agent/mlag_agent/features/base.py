@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from lxml import etree
 
+from mlag_agent.access.audit import AuditLog
 from mlag_agent.access.control import AccessControl
 from mlag_agent.data.build import EVERYTHING, Selection, build
 from mlag_agent.data.decode import EditNode, OnLeniency
@@ -197,6 +198,7 @@ class Agent:
     notifier: Notifier
     access: AccessControl
     strict: bool
+    audit: AuditLog | None = None
     capabilities: tuple[str, ...] = ()
     features: tuple[Feature, ...] = ()
     startup_changed: list[Callable[[Container, Container, Actor | None], None]] = field(default_factory=list)
@@ -211,17 +213,24 @@ class Agent:
 
     def authorise(self, session: SessionInfo) -> Authorise | None:
         """What a transaction on running asks before it makes the session's change; None: nothing."""
-        if not self.access.active:
+        if not self.access.active and self.audit is None:
             return None
 
         def check(change: ChangeSet) -> None:
-            self.access.check_change(session, change.old, change.new)
+            if self.audit is not None:
+                self.audit.changing(session, Datastore.RUNNING, change.changes)
+            if self.access.active:
+                self.access.check_change(session, change.old, change.new)
 
         return check
 
-    def check_edit(self, session: SessionInfo, before: Container, after: Container) -> None:
+    def check_edit(
+        self, session: SessionInfo, target: Datastore, before: Container, after: Container, *, check_access: bool = True
+    ) -> None:
         """The same for a datastore that no transaction protects: candidate, startup.  Raises RpcFailure."""
-        if self.access.active:
+        if self.audit is not None:
+            self.audit.replacing(session, target, before, after)
+        if check_access and self.access.active:
             self.access.check_change(session, before, after)
 
     def store_startup(self, root: Container, *, by: Actor | None = None) -> None:

@@ -104,13 +104,14 @@ class _Variant:
             yield 'presence "top level";'
         if _absolute_leafref(stmt):
             self._needs_version = True
+        if _refers_to_data(stmt):
             yield "require-instance false;"
 
     @staticmethod
     def _dropped(stmt: Any, sub: Any, depth: int) -> bool:
         if depth == 1 and sub.keyword in ("mandatory", "min-elements"):
             return True
-        return sub.keyword == "require-instance" and _absolute_leafref(stmt)
+        return sub.keyword == "require-instance" and _refers_to_data(stmt)
 
 
 def _implied(stmt: Any, keyword: str) -> Iterable[str]:
@@ -119,6 +120,11 @@ def _implied(stmt: Any, keyword: str) -> Iterable[str]:
     for side in ("input", "output") if keyword in ("rpc", "action") else ():
         if stmt.search_one(side) is None:
             yield f'container {side} {{ config false; presence "{side}"; }}'
+
+
+def _refers_to_data(stmt: Any) -> bool:
+    """Whether values name instances in a datastore, which this context knows nothing of."""
+    return _absolute_leafref(stmt) or (stmt.keyword == "type" and stmt.arg == "instance-identifier")
 
 
 def _absolute_leafref(stmt: Any) -> bool:

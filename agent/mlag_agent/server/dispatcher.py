@@ -24,6 +24,9 @@ __all__ = ["Dispatcher"]
 _LOG = logging.getLogger(__name__)
 _OK = b"<ok/>"
 
+MAX_NAME = 64
+"""Characters of an operation's name that the audit log takes; it may be any that a client makes up."""
+
 
 class Dispatcher:
     """Finds the handler of an operation, checks its input, runs it and writes the reply.
@@ -40,6 +43,26 @@ class Dispatcher:
 
     async def reply_to(self, session: SessionInfo, received: RpcReceived) -> tuple[bytes, Sequence[RpcError]]:
         """The whole reply, and the errors in it.  Raises nothing but what cancels the session."""
+        errors: Sequence[RpcError] | None = None
+        try:
+            reply, errors = await self._reply_to(session, received)
+            return reply, errors
+        finally:
+            self._agent.access.done(session)
+            audit = self._agent.audit
+            if audit is not None:
+                operation = received.operation
+                namespace, name = split_name(operation)
+                module = self._tree.module_of_namespace(namespace or NETCONF_NS)
+                audit.operation(
+                    session,
+                    module.name if module is not None else "",
+                    name[:MAX_NAME],
+                    datastore=datastore_named(operation),
+                    errors=errors,
+                )
+
+    async def _reply_to(self, session: SessionInfo, received: RpcReceived) -> tuple[bytes, Sequence[RpcError]]:
         attributes = received.attributes
         try:
             schema = self._operation(received.operation, session)
@@ -59,8 +82,6 @@ class Dispatcher:
                 return self._bug(session, received, bug)
         except Exception as bug:  # noqa: BLE001  # the session's last line: answered, and logged with its trace
             return self._bug(session, received, bug)
-        finally:
-            self._agent.access.done(session)
 
     def _parameters(self, session: SessionInfo, schema: SchemaNode, operation: etree._Element) -> RpcInput:
         try:
@@ -132,6 +153,18 @@ class Dispatcher:
             raise SchemaError(f"{schema.path} has no output")
         made = build(output, result.values)
         return encode(made.children.items(), self._namespaces) or _OK
+
+
+def datastore_named(operation: etree._Element) -> str | None:
+    """The datastore that an operation's element names, for the audit log: its target, or else its source."""
+    for parameter in ("target", "datastore", "source"):
+        holder = operation.find(f"{{*}}{parameter}")
+        if holder is None:
+            continue
+        text = etree.QName(holder[0]).localname if len(holder) else (holder.text or "").strip().rpartition(":")[2]
+        if text:
+            return text[:MAX_NAME]
+    return None
 
 
 def _not_supported(schema: SchemaNode) -> RpcError:
