@@ -35,6 +35,7 @@ from mlag_agent.features import (
     netconf,
     netconf_events,
     notifications,
+    partial_lock,
     simulator,
     yang_library,
 )
@@ -173,6 +174,7 @@ class Device:
             monitoring.FEATURE,
             yang_library.FEATURE,
             factory.FEATURE,
+            partial_lock.FEATURE,
             notifications.feature(),
             netconf_events.FEATURE,
             interfaces.feature(),

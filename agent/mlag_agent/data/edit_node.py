@@ -55,7 +55,7 @@ class EditNode:
         self.leafs: dict[SchemaNode, str] | None = None
         self._children: list[EditNode] | None = None
         self.insert: Insert | None = None
-        self.element: etree._Element | None = None  # anydata and anyxml: the element itself
+        self.element: etree._Element | None = None  # anydata, anyxml, a leaf of rpc input: the element itself
         self.plain = True  # neither operation nor insert here or below: the node can be built as it stands
 
     @property

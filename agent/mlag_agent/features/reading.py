@@ -7,8 +7,9 @@ that no read operation can forget them.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from time import monotonic
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from lxml import etree
 
@@ -21,9 +22,10 @@ from mlag_agent.data.xpath import Budget, Scope, TooCostlyError, XPathError, XPa
 from mlag_agent.errors import ErrorTag, ErrorType, InfoElement, RpcError, RpcFailure
 from mlag_agent.features.base import Agent, Data, RpcInput, SessionInfo
 
-__all__ = ["Filter", "apply_filter", "read_filter", "read_reply", "xpath_filter"]
+__all__ = ["Filter", "apply_filter", "read_filter", "read_reply", "within_budget", "xpath_filter"]
 
 Filter: TypeAlias = "SubtreeFilter | XPathFilter"
+Some = TypeVar("Some")
 
 QUICK_STEPS = 20_000
 """Nodes that an XPath expression may look at on the event loop: some 20 ms. What real clients send needs a hundred."""
@@ -54,22 +56,30 @@ async def apply_filter(agent: Agent, root: Container, wanted: Filter) -> Contain
     """
     if isinstance(wanted, SubtreeFilter):
         return wanted.apply(root)
+    return await within_budget(agent, lambda budget: wanted.apply(root, budget))
+
+
+async def within_budget(agent: Agent, evaluate: Callable[[Budget], Some]) -> Some:
+    """What an XPath expression gives: at once if it is quick, else in a thread.
+
+    Raises RpcFailure for an XPathError, and for an expression that costs too much.
+    """
     try:
-        return wanted.apply(root, Budget(QUICK_STEPS))
+        return evaluate(Budget(QUICK_STEPS))
     except TooCostlyError:
         pass
     except XPathError as error:
         raise RpcFailure(_bad_expression(str(error))) from error
-    return await _in_thread(agent, root, wanted)
+    return await _in_thread(agent, evaluate)
 
 
-async def _in_thread(agent: Agent, root: Container, wanted: XPathFilter) -> Container:
+async def _in_thread(agent: Agent, evaluate: Callable[[Budget], Some]) -> Some:
     """Other sessions go on meanwhile: the tree is frozen.  One at a time, so that the loop competes with one thread."""
     async with agent.evaluating:
         end = monotonic() + MOST_SECONDS
         budget = Budget(MOST_STEPS, lambda: monotonic() > end)
         try:
-            return await asyncio.to_thread(wanted.apply, root, budget)
+            return await asyncio.to_thread(evaluate, budget)
         except asyncio.CancelledError:
             budget.left = 0  # the session is gone: the thread ends at its next step
             raise
