@@ -231,6 +231,9 @@ async def _serve(all_settings: Sequence[Settings], password: str | None = None) 
         for device in devices:
             for what, host, port in device.endpoints.served():
                 click.echo(f"ready: {device.settings.device.name} serves {what} on {host} port {port}")
+            if device.settings.metrics is not None:
+                where = f"{device.settings.metrics.host} port {device.metrics_port}"
+                click.echo(f"ready: {device.settings.device.name} serves metrics on {where}")
         if len(devices) > 1:
             _how_to_connect(devices, password)
         sys.stdout.flush()

@@ -36,6 +36,7 @@ __all__ = [
     "FabricSettings",
     "LimitSettings",
     "ListenSettings",
+    "MetricsSettings",
     "NotificationSettings",
     "Settings",
     "TableSettings",
@@ -133,6 +134,13 @@ class CallHomeSettings(_Frozen, frozen=True):
     keepalive_count: Annotated[int, msgspec.Meta(ge=1, le=30)] = 3
 
 
+class MetricsSettings(_Frozen, frozen=True):
+    """Where Prometheus and health checks may ask; there is no authentication.  Port 0 takes a free one."""
+
+    port: Port
+    host: str = "127.0.0.1"
+
+
 class LimitSettings(_Frozen, frozen=True):
     """What clients may take of this agent; times in seconds, sizes in bytes.
 
@@ -215,6 +223,7 @@ class Settings(_Frozen, frozen=True):
     tls: TlsSettings | None = None
     call_home: tuple[CallHomeSettings, ...] = ()
     limits: LimitSettings = LimitSettings()
+    metrics: MetricsSettings | None = None
     users: tuple[UserSettings, ...] = ()
     access: AccessSettings = AccessSettings()
     fabric: FabricSettings = FabricSettings()

@@ -22,7 +22,7 @@ from mlag_agent.server.transports.tasks import SessionTasks
 from mlag_agent.server.transports.tls import TlsIdentity, TlsTransport
 from mlag_agent.server.transports.tls_context import TlsFiles, read_certificates, server_context
 
-__all__ = ["Endpoints"]
+__all__ = ["Endpoints", "transport_limits"]
 
 SSH_CALL_HOME_PORT = 4334
 TLS_CALL_HOME_PORT = 4335
@@ -39,11 +39,12 @@ class Endpoints:
         users: Users,
         host_keys: Sequence[asyncssh.SSHKey],
         on_session: SessionHandler,
+        admission: Admission,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
         """``sleep`` is for the pauses of call home.  Raises SettingsError for what does not go together."""
         self._settings = settings
-        self.admission = Admission(_limits(settings.limits))
+        self.admission = admission
         self._sessions = SessionTasks(on_session)
         self._ssh = SshTransport(host_keys=host_keys, users=users, admission=self.admission, sessions=self._sessions)
         self._tls: TlsTransport | None = None
@@ -119,7 +120,8 @@ def _station(home: CallHomeSettings) -> Station:
     return Station(home.name, home.hosts, port, home.source_address, home.reconnect_interval, keepalive)
 
 
-def _limits(limits: LimitSettings) -> TransportLimits:
+def transport_limits(limits: LimitSettings) -> TransportLimits:
+    """The limits of the settings as the transports have them."""
     return TransportLimits(
         login_timeout=limits.login_timeout,
         hello_timeout=limits.hello_timeout,
