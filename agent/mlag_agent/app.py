@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import socket
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from functools import lru_cache
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Self
 
 from lxml import etree
@@ -81,8 +82,8 @@ class Device:
 
     ``timers`` are the engine's, ``features`` behaviour for more modules than the agent's own, ``call_later`` measures
     the time-out of confirmed commits instead of the event loop, ``clock`` gives events their time and measures that of
-    subscriptions, ``sleep`` the pauses of call home.  Raises SettingsError or SchemaError when it cannot start; then
-    nothing is left behind.
+    subscriptions, ``sleep`` the pauses of call home, ``sockets`` are listening ones to use (systemd's).  Raises
+    SettingsError or SchemaError when it cannot start; then nothing is left behind.
     """
 
     def __init__(
@@ -94,8 +95,10 @@ class Device:
         call_later: CallLater | None = None,
         sleep: Sleep = asyncio.sleep,
         clock: Clock | None = None,
+        sockets: Mapping[str, Sequence[socket.socket]] = MappingProxyType({}),
     ) -> None:
         self.settings = settings
+        self._sockets = sockets
         self._sleep = sleep
         self._timers = timers
         self._features = tuple(features)
@@ -225,6 +228,7 @@ class Device:
             on_session=on_session,
             admission=admission,
             sleep=self._sleep,
+            sockets=self._sockets,
         )
         await self._endpoints.start()
         # What the first rpc with parameters would wait for, unless it comes earlier.

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
+from types import MappingProxyType
 
 import asyncssh
 
@@ -41,10 +43,14 @@ class Endpoints:
         on_session: SessionHandler,
         admission: Admission,
         sleep: Sleep = asyncio.sleep,
+        sockets: Mapping[str, Sequence[socket.socket]] = MappingProxyType({}),
     ) -> None:
-        """``sleep`` is for the pauses of call home.  Raises SettingsError for what does not go together."""
+        """``sockets`` (``ssh``, ``tls``) are listening already, wherever the settings would have it.  ``sleep`` is
+        for the pauses of call home.  Raises SettingsError for what does not go together.
+        """
         self._settings = settings
         self.admission = admission
+        self._sockets = sockets
         self._sessions = SessionTasks(on_session)
         self._ssh = SshTransport(host_keys=host_keys, users=users, admission=self.admission, sessions=self._sessions)
         self._tls: TlsTransport | None = None
@@ -59,11 +65,13 @@ class Endpoints:
         """Accept connections; raises SettingsError for a port or address that cannot be had."""
         listen, tls = self._settings.listen, self._settings.tls
         if listen.ssh:
-            await self._ssh.listen(listen.host, listen.port)
-            self._listening["ssh"] = ("NETCONF", listen.host, self._ssh.port)
+            given = self._sockets.get("ssh", ())
+            await self._ssh.listen(listen.host, listen.port, sockets=given)
+            self._listening["ssh"] = ("NETCONF", _host(given, listen.host), self._ssh.port)
         if self._tls is not None and tls is not None and tls.listen:
-            self._tls.listen(tls.host, tls.port)
-            self._listening["tls"] = ("NETCONF over TLS", tls.host, self._tls.port)
+            given = self._sockets.get("tls", ())
+            self._tls.listen(tls.host, tls.port, sockets=given)
+            self._listening["tls"] = ("NETCONF over TLS", _host(given, tls.host), self._tls.port)
         loop = asyncio.get_running_loop()
         self._calling = [
             loop.create_task(caller.run(), name=f"call home {caller.station.name}") for caller in self.callers
@@ -112,6 +120,10 @@ class Endpoints:
                 task.cancel()
             await asyncio.gather(*self._calling, return_exceptions=True)
             await self._sessions.stop(self.admission.limits.stop_timeout)
+
+
+def _host(given: Sequence[socket.socket], host: str) -> str:
+    return str(given[0].getsockname()[0]) if given else host
 
 
 def _station(home: CallHomeSettings) -> Station:
