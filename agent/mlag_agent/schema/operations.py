@@ -19,6 +19,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from mlag_agent.schema.yin import quoted
+
 __all__ = ["operations_variants"]
 
 _ENVELOPES = frozenset({"rpc", "action", "notification"})
@@ -78,7 +80,7 @@ class _Variant:
         inside = within_operation or keyword in _ENVELOPES
         body = [*self._added(stmt, keyword, depth), *_implied(stmt, keyword)]
         name = keyword
-        argument = "" if stmt.arg is None else " " + _quoted(stmt.arg)
+        argument = "" if stmt.arg is None else " " + quoted(stmt.arg)
         if keyword in ("input", "output"):
             name, argument = "container", f" {keyword}"
         elif keyword in _ENVELOPES:
@@ -126,10 +128,3 @@ def _absolute_leafref(stmt: Any) -> bool:
         return False
     path = stmt.search_one("path")
     return path is not None and path.arg.lstrip().startswith("/")
-
-
-def _quoted(text: str) -> str:
-    """A double-quoted string (RFC 7950 section 6.1.3) that stands on one line, so that no white space is lost."""
-    for char, escape in (("\\", "\\\\"), ('"', '\\"'), ("\n", "\\n"), ("\t", "\\t")):
-        text = text.replace(char, escape)
-    return f'"{text}"'
