@@ -12,25 +12,22 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from lxml import etree
-
 from mlag_agent.access.audit import AuditLog
 from mlag_agent.access.logins import LoginDelays
 from mlag_agent.access.sealing import Sealer
 from mlag_agent.access.users import Users
 from mlag_agent.config import Settings, cache_folder, make_audit, make_ca_keys, make_fabric, make_modules, make_users
-from mlag_agent.data.decode import Operation
-from mlag_agent.data.edit import Editor
-from mlag_agent.data.encode import encode_children
-from mlag_agent.data.tree import Container, empty
+from mlag_agent.data.tree import empty
 from mlag_agent.datastore.confirmed import CallLater, ConfirmedCommits
 from mlag_agent.datastore.payload import PayloadReader
-from mlag_agent.datastore.persist import Journal, Stored
-from mlag_agent.datastore.stores import Datastore, Datastores
+from mlag_agent.datastore.persist import Journal
+from mlag_agent.datastore.restore import Restorer
+from mlag_agent.datastore.stores import Datastores
 from mlag_agent.datastore.transaction import Transactor
-from mlag_agent.errors import RpcFailure, SettingsError
+from mlag_agent.errors import SettingsError
 from mlag_agent.features import (
     agent_state,
+    factory,
     interfaces,
     mlag,
     monitoring,
@@ -175,6 +172,7 @@ class Device:
             *_netconf_features(settings),
             monitoring.FEATURE,
             yang_library.FEATURE,
+            factory.FEATURE,
             notifications.feature(),
             netconf_events.FEATURE,
             interfaces.feature(),
@@ -193,7 +191,7 @@ class Device:
         self._journal = Journal.open(folder / "state.db")
         self._log = self._open_log(library, folder)
         agent = self._agent = self._make_agent(library, features, sealer, engine, self._journal)
-        await self._restore(agent)
+        await Restorer(library, agent.stores, agent.transactor, agent.reader, self._journal, agent.factory).restore()
         events = netconf_events.NetconfEvents(agent)
         events.attach()
         mlag.EngineEvents(agent, engine).attach()
@@ -254,12 +252,14 @@ class Device:
         # With a startup datastore running is what was booted and edited since: it does not outlive the process.
         transactor = Transactor(library, stores, subscribers=(rules, subscriber), journal=None if startup else journal)
         transactor.published += (rules.applied, subscriber.applied)
+        reader = PayloadReader(library, mlag.password_transforms(library.tree, sealer))
         return Agent(
             library=library,
             stores=stores,
             transactor=transactor,
             commits=ConfirmedCommits(transactor, stores, library.tree.namespaces, call_later=self._call_later),
-            reader=PayloadReader(library, mlag.password_transforms(library.tree, sealer)),
+            reader=reader,
+            factory=factory.factory_configuration(settings.factory_default, library, reader, transactor),
             journal=journal,
             sessions=self.registry,
             notifier=Notifier(clock=self._clock, log=self._log),
@@ -290,37 +290,6 @@ class Device:
 
     def _own_ports(self) -> Mapping[int, str]:
         return {} if self._endpoints is None else self._endpoints.ports()
-
-    async def _restore(self, agent: Agent) -> None:
-        """Running as it was last committed; with a startup datastore, as that says.
-
-        A commit that was to be confirmed and was not is taken back at once, whatever is left of its time: a restart
-        undoes it (RFC 6241 section 8.4.1).
-        """
-        assert self._journal is not None
-        source = Datastore.STARTUP if self.settings.startup else Datastore.RUNNING
-        stored = self._journal.load(source)
-        # With a startup datastore, running is not what comes back: there is nothing to take out of it.
-        pending = None if self.settings.startup else self._journal.pending()
-        if pending is not None:
-            stored = Stored(pending.config, ())
-            _LOG.warning("a confirmed commit, due at %s, was not confirmed: it is rolled back", pending.deadline)
-        if stored is None:
-            return
-        try:
-            root = _replay(agent, stored)
-            if self.settings.startup:
-                agent.stores.startup = root
-            await agent.transactor.apply(root, restoring=True, store=False)
-            if stored.edits or pending is not None:  # so that the next start has one document to read
-                document = encode_children(root, agent.library.tree.namespaces)
-                self._journal.replace(source, document, disarm=pending is not None)
-        except (RpcFailure, etree.XMLSyntaxError) as problem:
-            raise SettingsError(
-                f"the stored configuration cannot be used: {problem}",
-                f"start with the model and modules it was made with, or with another state folder than "
-                f"{self.settings.state}",
-            ) from problem
 
     async def aclose(self) -> None:
         """End sessions, engine and files; nothing runs on after this, even if one of them fails to end."""
@@ -418,22 +387,3 @@ def _capabilities(library: SchemaLibrary, features: Sequence[Feature]) -> tuple[
             uri += f"&deviations={','.join(module.deviations)}"
         found.append(uri)
     return tuple(found)
-
-
-def _replay(agent: Agent, stored: Stored) -> Container:
-    """The configuration that a snapshot and the edits after it give."""
-    root = empty(agent.library.tree.data)
-    for document in (stored.snapshot, *stored.edits):
-        editor = Editor()
-        root = editor.apply(root, agent.reader.read(_parse(document)), Operation.MERGE)
-        if editor.errors:
-            raise RpcFailure(*editor.errors)
-    return root
-
-
-# What this agent has written itself may be larger than any message.
-_STORED = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=True, remove_comments=True)
-
-
-def _parse(document: bytes) -> etree._Element:
-    return etree.fromstring(b"<config>" + document + b"</config>", _STORED)

@@ -249,6 +249,8 @@ class Settings(_Frozen, frozen=True):
     candidate: Literal["shared", "private", "none"] = "shared"
     writable_running: bool = True
     startup: bool = False
+    factory_default: str | None = None
+    """A file with the configuration that a device without any begins with."""
     yang_dirs: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
     """More modules to serve, each as ``name``, ``name:feature1,feature2`` or ``name:*`` for all of its features."""
