@@ -13,23 +13,22 @@ from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Self
 
-from lxml import etree
-
+from mlag_agent.access.audit import AuditLog
+from mlag_agent.access.logins import LoginDelays
 from mlag_agent.access.sealing import Sealer
 from mlag_agent.access.users import Users
-from mlag_agent.config import Settings, cache_folder, make_fabric, make_modules, make_users
-from mlag_agent.data.decode import Operation
-from mlag_agent.data.edit import Editor
-from mlag_agent.data.encode import encode_children
-from mlag_agent.data.tree import Container, empty
+from mlag_agent.config import Settings, cache_folder, make_audit, make_ca_keys, make_fabric, make_modules, make_users
+from mlag_agent.data.tree import empty
 from mlag_agent.datastore.confirmed import CallLater, ConfirmedCommits
 from mlag_agent.datastore.payload import PayloadReader
-from mlag_agent.datastore.persist import Journal, Stored
-from mlag_agent.datastore.stores import Datastore, Datastores
+from mlag_agent.datastore.persist import Journal
+from mlag_agent.datastore.restore import Restorer
+from mlag_agent.datastore.stores import Datastores
 from mlag_agent.datastore.transaction import Transactor
-from mlag_agent.errors import RpcFailure, SettingsError
+from mlag_agent.errors import SettingsError
 from mlag_agent.features import (
     agent_state,
+    factory,
     interfaces,
     mlag,
     monitoring,
@@ -107,6 +106,7 @@ class Device:
         self._endpoints: Endpoints | None = None
         self._users: Users | None = None
         self._journal: Journal | None = None
+        self._audit: AuditLog | None = None
         self._log: ReplayLog | None = None
         self._engine: Engine | None = None
         self._agent: Agent | None = None
@@ -140,6 +140,12 @@ class Device:
         return self._engine
 
     @property
+    def users(self) -> Users:
+        """Who may log in."""
+        assert self._users is not None, "the device is not started"
+        return self._users
+
+    @property
     def agent(self) -> Agent:
         """Datastores, transactor and schema."""
         assert self._agent is not None, "the device is not started"
@@ -159,7 +165,13 @@ class Device:
         settings = self.settings
         folder = _state_folder(settings)
         model = find_model(settings.device.model)
-        self._users = Users(make_users(settings))
+        audit = self._audit = make_audit(settings)
+        self._users = Users(
+            make_users(settings),
+            ca_keys=make_ca_keys(settings),
+            delays=LoginDelays(first_delay=settings.access.login_delay),
+            on_failure=None if audit is None else audit.login_failed,
+        )
         host_keys = load_or_create_host_keys(folder, settings.listen.host_keys)
         sealer = Sealer.load_or_create(folder / "sealing.key")
         engine = self._engine = Engine(
@@ -174,6 +186,7 @@ class Device:
             *_netconf_features(settings),
             monitoring.FEATURE,
             yang_library.FEATURE,
+            factory.FEATURE,
             notifications.feature(),
             netconf_events.FEATURE,
             interfaces.feature(),
@@ -192,7 +205,7 @@ class Device:
         self._journal = Journal.open(folder / "state.db")
         self._log = self._open_log(library, folder)
         agent = self._agent = self._make_agent(library, features, sealer, engine, self._journal)
-        await self._restore(agent)
+        await Restorer(library, agent.stores, agent.transactor, agent.reader, self._journal, agent.factory).restore()
         events = netconf_events.NetconfEvents(agent)
         events.attach()
         mlag.EngineEvents(agent, engine).attach()
@@ -219,7 +232,14 @@ class Device:
                 queue_length=settings.notifications.queue_length,
                 queue_bytes=settings.notifications.queue_bytes,
             )
-            await session.run()
+            if audit is None:
+                await session.run()
+                return
+            audit.session_started(session, connection.transport)
+            try:
+                await session.run()
+            finally:
+                audit.session_ended(session)
 
         self._endpoints = Endpoints(
             settings,
@@ -266,16 +286,19 @@ class Device:
         # With a startup datastore running is what was booted and edited since: it does not outlive the process.
         transactor = Transactor(library, stores, subscribers=(rules, subscriber), journal=None if startup else journal)
         transactor.published += (rules.applied, subscriber.applied)
+        reader = PayloadReader(library, mlag.password_transforms(library.tree, sealer))
         return Agent(
             library=library,
             stores=stores,
             transactor=transactor,
             commits=ConfirmedCommits(transactor, stores, library.tree.namespaces, call_later=self._call_later),
-            reader=PayloadReader(library, mlag.password_transforms(library.tree, sealer)),
+            reader=reader,
+            factory=factory.factory_configuration(settings.factory_default, library, reader, transactor),
             journal=journal,
             sessions=self.registry,
             notifier=Notifier(clock=self._clock, log=self._log),
             access=access,
+            audit=self._audit,
             strict=settings.strict,
             capabilities=_capabilities(library, features),
             features=features,
@@ -302,37 +325,6 @@ class Device:
     def _own_ports(self) -> Mapping[int, str]:
         return {} if self._endpoints is None else self._endpoints.ports()
 
-    async def _restore(self, agent: Agent) -> None:
-        """Running as it was last committed; with a startup datastore, as that says.
-
-        A commit that was to be confirmed and was not is taken back at once, whatever is left of its time: a restart
-        undoes it (RFC 6241 section 8.4.1).
-        """
-        assert self._journal is not None
-        source = Datastore.STARTUP if self.settings.startup else Datastore.RUNNING
-        stored = self._journal.load(source)
-        # With a startup datastore, running is not what comes back: there is nothing to take out of it.
-        pending = None if self.settings.startup else self._journal.pending()
-        if pending is not None:
-            stored = Stored(pending.config, ())
-            _LOG.warning("a confirmed commit, due at %s, was not confirmed: it is rolled back", pending.deadline)
-        if stored is None:
-            return
-        try:
-            root = _replay(agent, stored)
-            if self.settings.startup:
-                agent.stores.startup = root
-            await agent.transactor.apply(root, restoring=True, store=False)
-            if stored.edits or pending is not None:  # so that the next start has one document to read
-                document = encode_children(root, agent.library.tree.namespaces)
-                self._journal.replace(source, document, disarm=pending is not None)
-        except (RpcFailure, etree.XMLSyntaxError) as problem:
-            raise SettingsError(
-                f"the stored configuration cannot be used: {problem}",
-                f"start with the model and modules it was made with, or with another state folder than "
-                f"{self.settings.state}",
-            ) from problem
-
     async def aclose(self) -> None:
         """End sessions, engine and files; nothing runs on after this, even if one of them fails to end."""
         if self._warm_up is not None:
@@ -340,6 +332,8 @@ class Device:
         async with AsyncExitStack() as last_first:
             if self._users is not None:
                 last_first.callback(self._users.close)
+            if self._audit is not None:
+                last_first.callback(self._audit.close)
             if self._journal is not None:
                 last_first.callback(self._journal.close)
             if self._log is not None:
@@ -352,7 +346,7 @@ class Device:
                 last_first.push_async_callback(self._metrics_server.aclose)
             if self._endpoints is not None:
                 last_first.push_async_callback(self._endpoints.aclose)
-            self._endpoints = self._engine = self._journal = self._users = self._log = None
+            self._endpoints = self._engine = self._journal = self._users = self._audit = self._log = None
             self._metrics_server = None
 
     async def __aenter__(self) -> Self:
@@ -430,22 +424,3 @@ def _capabilities(library: SchemaLibrary, features: Sequence[Feature]) -> tuple[
             uri += f"&deviations={','.join(module.deviations)}"
         found.append(uri)
     return tuple(found)
-
-
-def _replay(agent: Agent, stored: Stored) -> Container:
-    """The configuration that a snapshot and the edits after it give."""
-    root = empty(agent.library.tree.data)
-    for document in (stored.snapshot, *stored.edits):
-        editor = Editor()
-        root = editor.apply(root, agent.reader.read(_parse(document)), Operation.MERGE)
-        if editor.errors:
-            raise RpcFailure(*editor.errors)
-    return root
-
-
-# What this agent has written itself may be larger than any message.
-_STORED = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=True, remove_comments=True)
-
-
-def _parse(document: bytes) -> etree._Element:
-    return etree.fromstring(b"<config>" + document + b"</config>", _STORED)

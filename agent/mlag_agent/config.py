@@ -17,7 +17,9 @@ from typing import Annotated, Literal
 import asyncssh
 import msgspec
 
+from mlag_agent.access.audit import AuditFile, AuditLog
 from mlag_agent.access.cert_to_name import Fingerprint, MapType, NameRule
+from mlag_agent.access.logins import FIRST_DELAY
 from mlag_agent.access.users import MANAGEMENT, User, hash_password, parse_authorized_keys
 from mlag_agent.errors import SettingsError
 from mlag_agent.mlag import HostFabric, LoopbackFabric, PeerLinkAddresses
@@ -30,6 +32,7 @@ __all__ = [
     "DEFAULT_PORT",
     "DEFAULT_TLS_PORT",
     "AccessSettings",
+    "AuditSettings",
     "CallHomeSettings",
     "CertToNameSettings",
     "DeviceSettings",
@@ -45,6 +48,8 @@ __all__ = [
     "cache_folder",
     "checked",
     "load_settings",
+    "make_audit",
+    "make_ca_keys",
     "make_fabric",
     "make_modules",
     "make_name_rules",
@@ -171,14 +176,33 @@ class UserSettings(_Frozen, frozen=True):
     authorized_keys: str | None = None
     level: Annotated[int, msgspec.Meta(ge=0, le=3)] = MANAGEMENT
     """The device's: 0 visit, 1 monitoring, 2 configuration, 3 management (DOMAIN 5.3)."""
+    principals: tuple[Name, ...] = ()
+    """Names of which a certificate must have one; his own unless given."""
     groups: tuple[Name, ...] = ()
     """More groups of ietf-netconf-acm that the user is in."""
+
+
+class AuditSettings(_Frozen, frozen=True):
+    """The audit log: one line of JSON for each operation, session and failed login."""
+
+    file: str = "auto"
+    """``auto``: ``audit.jsonl`` in the state folder; ``off``: none."""
+    reads: bool = True
+    """Whether reads that succeed have a line."""
+    max_size: Annotated[int, msgspec.Meta(ge=4096)] = 10 * 1024 * 1024
+    """Bytes, after which a new file is begun."""
+    keep: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 5
+    """Old files that are kept."""
 
 
 class AccessSettings(_Frozen, frozen=True):
     """Access control (RFC 8341).  ``nacm = false`` turns it off, whatever is configured."""
 
     nacm: bool = True
+    user_ca_keys: str | None = None
+    """File of public keys of authorities whose OpenSSH certificates let users in."""
+    login_delay: Annotated[float, msgspec.Meta(ge=0, le=10)] = FIRST_DELAY
+    """Seconds after the first failed login of a source, doubled with each further one; 0: none."""
     recovery_users: tuple[Name, ...] = ()
     """Users to whom no rule applies (RFC 8341 section 3.3.3)."""
 
@@ -226,6 +250,7 @@ class Settings(_Frozen, frozen=True):
     metrics: MetricsSettings | None = None
     users: tuple[UserSettings, ...] = ()
     access: AccessSettings = AccessSettings()
+    audit: AuditSettings = AuditSettings()
     fabric: FabricSettings = FabricSettings()
     tables: TableSettings = TableSettings()
     notifications: NotificationSettings = NotificationSettings()
@@ -233,6 +258,8 @@ class Settings(_Frozen, frozen=True):
     candidate: Literal["shared", "private", "none"] = "shared"
     writable_running: bool = True
     startup: bool = False
+    factory_default: str | None = None
+    """A file with the configuration that a device without any begins with."""
     yang_dirs: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
     """More modules to serve, each as ``name``, ``name:feature1,feature2`` or ``name:*`` for all of its features."""
@@ -287,7 +314,7 @@ def make_users(settings: Settings) -> tuple[User, ...]:
         keys: tuple[asyncssh.SSHKey, ...] = ()
         if user.authorized_keys is not None:
             keys = read_authorized_keys(Path(user.authorized_keys))
-        users.append(User(user.name, user.password_hash, keys, user.level, frozenset(user.groups)))
+        users.append(User(user.name, user.password_hash, keys, user.level, frozenset(user.groups), user.principals))
     if not users and (settings.tls is None or not settings.tls.cert_to_name):
         raise SettingsError(
             "no user is set, so nobody could log in",
@@ -303,6 +330,12 @@ def make_name_rules(tls: TlsSettings) -> tuple[NameRule, ...]:
         NameRule(entry.id, Fingerprint.parse(entry.fingerprint), entry.map_type, entry.name)
         for entry in tls.cert_to_name
     )
+
+
+def make_ca_keys(settings: Settings) -> tuple[asyncssh.SSHKey, ...]:
+    """The authorities of users' certificates; raises SettingsError."""
+    file = settings.access.user_ca_keys
+    return () if file is None else read_authorized_keys(Path(file))
 
 
 def read_authorized_keys(path: Path) -> tuple[asyncssh.SSHKey, ...]:
@@ -336,6 +369,15 @@ def make_fabric(settings: Settings) -> LoopbackFabric | HostFabric:
             f"the peer-link of the host fabric: {error}", "give peer-link-local, peer-link-peer and peer-link-port"
         ) from error
     return HostFabric(addresses)
+
+
+def make_audit(settings: Settings) -> AuditLog | None:
+    """The audit log of the settings, None for none; raises SettingsError when it cannot be written."""
+    audit = settings.audit
+    if audit.file == "off":
+        return None
+    path = Path(settings.state) / "audit.jsonl" if audit.file == "auto" else Path(audit.file)
+    return AuditLog(AuditFile(path, max_bytes=audit.max_size, keep=audit.keep), reads=audit.reads)
 
 
 def default_rendezvous() -> Path:

@@ -121,5 +121,5 @@ async def _get(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Reply:
 
 
 async def _get_config(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Reply:
-    root = agent.stores.get(datastore(rpc, "source"), session.session_id)
+    root = agent.stores.get(datastore(agent, rpc, "source"), session.session_id)
     return await read_reply(agent, session, root, read_filter(agent, session, rpc))
