@@ -18,6 +18,7 @@ from mlag_agent.access.sealing import Sealer
 from mlag_agent.access.users import Users
 from mlag_agent.config import Settings, cache_folder, make_fabric, make_modules, make_users
 from mlag_agent.data.decode import Operation
+from mlag_agent.data.defaults import Mode
 from mlag_agent.data.edit import Editor
 from mlag_agent.data.encode import encode_children
 from mlag_agent.data.tree import Container, empty
@@ -37,6 +38,7 @@ from mlag_agent.features import (
     netconf_events,
     notifications,
     simulator,
+    with_defaults,
     yang_library,
 )
 from mlag_agent.features.base import Agent, Feature
@@ -154,6 +156,7 @@ class Device:
         await engine.start()
         features = (
             *_netconf_features(settings),
+            with_defaults.feature(Mode(settings.with_defaults)),
             monitoring.FEATURE,
             yang_library.FEATURE,
             notifications.feature(),
@@ -238,6 +241,7 @@ class Device:
             strict=settings.strict,
             capabilities=_capabilities(library, features),
             features=features,
+            basic_mode=Mode(settings.with_defaults),
         )
 
     def _open_log(self, library: SchemaLibrary, folder: Path) -> ReplayLog | None:
