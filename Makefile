@@ -61,6 +61,9 @@ layers: $(VENV)/dev.stamp ## Dependencies between layers point one way
 yang: $(VENV)/dev.stamp ## Our YANG modules: pyang's lint, and libyang loads each
 	@$(BIN)/python -m mlag_agent.schema.lint
 
+soak: $(VENV)/dev.stamp ## Good and bad clients for an hour; afterwards all is as before
+	@MLAG_SOAK_ROUNDS=40 MLAG_SOAK_CONNECTS=1000 $(BIN)/python -m pytest -n 0 -o timeout=7200 tests/soak
+
 bench: $(VENV)/dev.stamp ## Speed, side by side with an SSH echo server and the peers that are installed (four minutes)
 	@$(BIN)/python -m benchmarks $(BENCH_ARGS)
 

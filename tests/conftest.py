@@ -88,7 +88,7 @@ async def start(make_settings: MakeSettings) -> AsyncIterator[Start]:
     devices: list[Device] = []
 
     async def begin(name: str = "device", *, settings: Settings | None = None, **options: Any) -> Device:
-        extra = {key: options.pop(key) for key in ("features", "call_later", "clock") if key in options}
+        extra = {key: options.pop(key) for key in ("features", "call_later", "clock", "sleep") if key in options}
         device = Device(settings or make_settings(name, **options), timers=TIMERS, **extra)
         await device.start()
         devices.append(device)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import socket
 import ssl
 from collections import deque
 from collections.abc import Sequence
@@ -162,7 +163,11 @@ class _TlsConnection:
             await self.stdin.wait_closed()
 
     def abort(self) -> None:
-        self.stdin.transport.abort()
+        self._transport.abort()
+
+    @property
+    def _transport(self) -> asyncio.Transport:
+        return self.stdin.transport  # type: ignore[return-value]
 
 
 @dataclass
@@ -193,6 +198,39 @@ class Client:
             "127.0.0.1", port, username=username, password=password, client_keys=None, known_hosts=None,
             agent_path=None, config=None, gss_host=None,
         )  # fmt: skip
+        return await cls._over(connection, versions, say_hello=say_hello)
+
+    @classmethod
+    async def called_by_ssh(cls, sock: socket.socket) -> Client:
+        """The client's part on a connection that the agent has made."""
+        connection = await asyncssh.run_client(
+            sock, username=USER, password=PASSWORD, client_keys=None, known_hosts=None, agent_path=None, config=None,
+            gss_host=None,
+        )  # fmt: skip
+        return await cls._over(connection, (BASE_1_0, BASE_1_1), say_hello=True)
+
+    @classmethod
+    async def called_by_tls(cls, sock: socket.socket, context: ssl.SSLContext) -> Client:
+        """The same by TLS."""
+        streams = await asyncio.open_connection(sock=sock, ssl=context, server_hostname="127.0.0.1")
+        return await cls._over_tls(streams, (BASE_1_0, BASE_1_1), say_hello=True)
+
+    @classmethod
+    async def _over_tls(
+        cls, streams: tuple[asyncio.StreamReader, asyncio.StreamWriter], versions: Sequence[str], *, say_hello: bool
+    ) -> Client:
+        connection = _TlsConnection(*streams)
+        try:
+            return await cls(connection, connection)._begin(versions, say_hello=say_hello)  # type: ignore[arg-type]
+        except BaseException:
+            connection.abort()
+            await connection.wait_closed()
+            raise
+
+    @classmethod
+    async def _over(
+        cls, connection: asyncssh.SSHClientConnection, versions: Sequence[str], *, say_hello: bool
+    ) -> Client:
         process = await connection.create_process(subsystem="netconf", encoding=None)
         return await cls(process, connection)._begin(versions, say_hello=say_hello)
 
@@ -206,12 +244,9 @@ class Client:
         say_hello: bool = True,
     ) -> Client:
         """The same over TLS; ``context`` has the client's certificate."""
-        connection = _TlsConnection(*await asyncio.open_connection("127.0.0.1", port, ssl=context))
-        try:
-            return await cls(connection, connection)._begin(versions, say_hello=say_hello)  # type: ignore[arg-type]
-        except BaseException:
-            connection.abort()
-            raise
+        return await cls._over_tls(
+            await asyncio.open_connection("127.0.0.1", port, ssl=context), versions, say_hello=say_hello
+        )
 
     async def _begin(self, versions: Sequence[str], *, say_hello: bool) -> Client:
         client = self
@@ -298,6 +333,11 @@ class Client:
     def abort(self) -> None:
         """Leave without a word, as a client that crashes."""
         self.connection.abort()
+
+    def stop_reading(self) -> None:
+        """Take nothing off the socket any more."""
+        assert self.connection._transport is not None
+        self.connection._transport.pause_reading()
 
     async def subscribe(self, parameters: str = "") -> Reply:
         """create-subscription of RFC 5277."""

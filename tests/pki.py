@@ -6,16 +6,22 @@ import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-__all__ = ["Authority", "Credential", "client_context", "fingerprint"]
+from mlag_agent.access.cert_to_name import MapType
+from mlag_agent.config import CertToNameSettings, TlsSettings
+
+__all__ = ["DAY", "LOOPBACK", "Authority", "Credential", "Pki", "client_context", "fingerprint"]
 
 DAY = timedelta(days=1)
+LOOPBACK = x509.IPAddress(ip_address("127.0.0.1"))
 
 
 def fingerprint(certificate: x509.Certificate, number: int = 4) -> str:
@@ -140,3 +146,27 @@ def client_context(
     if version is not None:
         context.minimum_version = context.maximum_version = version
     return context
+
+
+class Pki:
+    """One authority for both sides, and a client called anna."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.root = Authority.make("root")
+        self.server = self.root.issue_server(LOOPBACK, x509.DNSName("localhost"))
+        self.anna = self.root.issue(x509.RFC822Name("anna@example.com"), common_name="anna")
+        self.server_files = self.server.write(folder, "server")
+        self.root_file = self.root.write(folder, "root")[0]
+
+    def settings(self, **options: Any) -> TlsSettings:
+        entries = options.pop("cert_to_name", (self.rule(),))
+        merged = {"client_ca": str(self.root_file), "port": 0, "cert_to_name": entries} | options
+        return TlsSettings(str(self.server_files[0]), str(self.server_files[1]), **merged)
+
+    def rule(self, id_: int = 1, of: Credential | None = None, how: str = "common-name", **name: str) -> Any:
+        return CertToNameSettings(id_, fingerprint((of or self.root).certificate), MapType(how), **name)
+
+    def context(self, client: Credential | None, version: ssl.TLSVersion | None = None) -> ssl.SSLContext:
+        files = None if client is None else client.write(self.folder, "client")
+        return client_context(self.root, files, version)

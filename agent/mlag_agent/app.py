@@ -14,9 +14,11 @@ from typing import Self
 
 from lxml import etree
 
+from mlag_agent.access.audit import AuditLog
+from mlag_agent.access.logins import LoginDelays
 from mlag_agent.access.sealing import Sealer
 from mlag_agent.access.users import Users
-from mlag_agent.config import Settings, cache_folder, make_fabric, make_modules, make_users
+from mlag_agent.config import Settings, cache_folder, make_audit, make_ca_keys, make_fabric, make_modules, make_users
 from mlag_agent.data.decode import Operation
 from mlag_agent.data.defaults import Mode
 from mlag_agent.data.edit import Editor
@@ -54,6 +56,7 @@ from mlag_agent.server.dispatcher import Dispatcher
 from mlag_agent.server.endpoints import Endpoints
 from mlag_agent.server.registry import Registry
 from mlag_agent.server.session import NetconfSession
+from mlag_agent.server.transports.call_home import Sleep
 from mlag_agent.server.transports.connection import Connection
 from mlag_agent.server.transports.hostkey import load_or_create_host_keys
 from mlag_agent.wire.capabilities import BASE_1_0, BASE_1_1
@@ -78,7 +81,8 @@ class Device:
 
     ``timers`` are the engine's, ``features`` behaviour for more modules than the agent's own, ``call_later`` measures
     the time-out of confirmed commits instead of the event loop, ``clock`` gives events their time and measures that of
-    subscriptions.  Raises SettingsError or SchemaError when it cannot start; then nothing is left behind.
+    subscriptions, ``sleep`` the pauses of call home.  Raises SettingsError or SchemaError when it cannot start; then
+    nothing is left behind.
     """
 
     def __init__(
@@ -88,9 +92,11 @@ class Device:
         timers: EngineTimers | None = None,
         features: Sequence[Feature] = (),
         call_later: CallLater | None = None,
+        sleep: Sleep = asyncio.sleep,
         clock: Clock | None = None,
     ) -> None:
         self.settings = settings
+        self._sleep = sleep
         self._timers = timers
         self._features = tuple(features)
         self._call_later = call_later
@@ -98,6 +104,7 @@ class Device:
         self._endpoints: Endpoints | None = None
         self._users: Users | None = None
         self._journal: Journal | None = None
+        self._audit: AuditLog | None = None
         self._log: ReplayLog | None = None
         self._engine: Engine | None = None
         self._agent: Agent | None = None
@@ -124,6 +131,12 @@ class Device:
         return self._engine
 
     @property
+    def users(self) -> Users:
+        """Who may log in."""
+        assert self._users is not None, "the device is not started"
+        return self._users
+
+    @property
     def agent(self) -> Agent:
         """Datastores, transactor and schema."""
         assert self._agent is not None, "the device is not started"
@@ -143,7 +156,13 @@ class Device:
         settings = self.settings
         folder = _state_folder(settings)
         model = find_model(settings.device.model)
-        self._users = Users(make_users(settings))
+        audit = self._audit = make_audit(settings)
+        self._users = Users(
+            make_users(settings),
+            ca_keys=make_ca_keys(settings),
+            delays=LoginDelays(first_delay=settings.access.login_delay),
+            on_failure=None if audit is None else audit.login_failed,
+        )
         host_keys = load_or_create_host_keys(folder, settings.listen.host_keys)
         sealer = Sealer.load_or_create(folder / "sealing.key")
         engine = self._engine = Engine(
@@ -180,6 +199,7 @@ class Device:
         await self._restore(agent)
         events = netconf_events.NetconfEvents(agent)
         events.attach()
+        mlag.EngineEvents(agent, engine).attach()
         dispatcher = Dispatcher(agent)
         limits = settings.limits
         wire_limits = Limits(limits.message_size, limits.hello_size, limits.depth)
@@ -202,9 +222,18 @@ class Device:
                 queue_length=settings.notifications.queue_length,
                 queue_bytes=settings.notifications.queue_bytes,
             )
-            await session.run()
+            if audit is None:
+                await session.run()
+                return
+            audit.session_started(session, connection.transport)
+            try:
+                await session.run()
+            finally:
+                audit.session_ended(session)
 
-        self._endpoints = Endpoints(settings, users=self._users, host_keys=host_keys, on_session=on_session)
+        self._endpoints = Endpoints(
+            settings, users=self._users, host_keys=host_keys, on_session=on_session, sleep=self._sleep
+        )
         await self._endpoints.start()
         # What the first rpc with parameters would wait for, unless it comes earlier.
         self._warm_up = asyncio.get_running_loop().call_later(WARM_UP_SECONDS, lambda: library.operations)
@@ -238,6 +267,7 @@ class Device:
             sessions=self.registry,
             notifier=Notifier(clock=self._clock, log=self._log),
             access=access,
+            audit=self._audit,
             strict=settings.strict,
             capabilities=_capabilities(library, features),
             features=features,
@@ -303,6 +333,8 @@ class Device:
         async with AsyncExitStack() as last_first:
             if self._users is not None:
                 last_first.callback(self._users.close)
+            if self._audit is not None:
+                last_first.callback(self._audit.close)
             if self._journal is not None:
                 last_first.callback(self._journal.close)
             if self._log is not None:
@@ -313,7 +345,7 @@ class Device:
                 last_first.push_async_callback(self._agent.commits.aclose)
             if self._endpoints is not None:
                 last_first.push_async_callback(self._endpoints.aclose)
-            self._endpoints = self._engine = self._journal = self._users = self._log = None
+            self._endpoints = self._engine = self._journal = self._users = self._audit = self._log = None
 
     async def __aenter__(self) -> Self:
         await self.start()

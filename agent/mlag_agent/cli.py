@@ -34,12 +34,12 @@ from mlag_agent.config import (
 from mlag_agent.errors import AgentError, SchemaError, SettingsError
 from mlag_agent.models import DEFAULT_MODEL, MODELS
 from mlag_agent.server.transports.sockets import reserve_descriptors
+from mlag_agent.users_cli import PASSWORD_VARIABLE, user_commands
 
 __all__ = ["main"]
 
 EXIT_SETTINGS = 2
 EXIT_SCHEMA = 3
-PASSWORD_VARIABLE = "MLAG_AGENT_PASSWORD"  # noqa: S105  # the variable's name
 
 
 def main() -> NoReturn:
@@ -155,6 +155,9 @@ def pair(*, host: str, port: int, state: Path | None, model: str, user: str, aut
             for offset, name in enumerate(("device-1", "device-2"))
         )
         asyncio.run(_serve(both, password=password if shown else None))
+
+
+cli.add_command(user_commands)
 
 
 @cli.command("hash-password")

@@ -17,7 +17,9 @@ from typing import Annotated, Literal
 import asyncssh
 import msgspec
 
+from mlag_agent.access.audit import AuditFile, AuditLog
 from mlag_agent.access.cert_to_name import Fingerprint, MapType, NameRule
+from mlag_agent.access.logins import FIRST_DELAY
 from mlag_agent.access.users import MANAGEMENT, User, hash_password, parse_authorized_keys
 from mlag_agent.errors import SettingsError
 from mlag_agent.mlag import HostFabric, LoopbackFabric, PeerLinkAddresses
@@ -30,6 +32,8 @@ __all__ = [
     "DEFAULT_PORT",
     "DEFAULT_TLS_PORT",
     "AccessSettings",
+    "AuditSettings",
+    "CallHomeSettings",
     "CertToNameSettings",
     "DeviceSettings",
     "FabricSettings",
@@ -43,6 +47,8 @@ __all__ = [
     "cache_folder",
     "checked",
     "load_settings",
+    "make_audit",
+    "make_ca_keys",
     "make_fabric",
     "make_modules",
     "make_name_rules",
@@ -116,6 +122,22 @@ class TlsSettings(_Frozen, frozen=True):
     cert_to_name: tuple[CertToNameSettings, ...] = ()
 
 
+class CallHomeSettings(_Frozen, frozen=True):
+    """A management station that the agent connects to (RFC 8071); the first of ``hosts`` that can be had is used.
+
+    ``port`` 0 is the registered one of the transport.  Times in seconds, with the ranges of DOMAIN.md 5.2.
+    """
+
+    name: Name
+    hosts: Annotated[tuple[Name, ...], msgspec.Meta(min_length=1, max_length=40)]
+    transport: Literal["ssh", "tls"] = "ssh"
+    port: Port = 0
+    source_address: str | None = None
+    reconnect_interval: Annotated[float, msgspec.Meta(ge=5, le=300)] = 5
+    keepalive_interval: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 60
+    keepalive_count: Annotated[int, msgspec.Meta(ge=1, le=30)] = 3
+
+
 class LimitSettings(_Frozen, frozen=True):
     """What clients may take of this agent; times in seconds, sizes in bytes.
 
@@ -146,14 +168,33 @@ class UserSettings(_Frozen, frozen=True):
     authorized_keys: str | None = None
     level: Annotated[int, msgspec.Meta(ge=0, le=3)] = MANAGEMENT
     """The device's: 0 visit, 1 monitoring, 2 configuration, 3 management (DOMAIN 5.3)."""
+    principals: tuple[Name, ...] = ()
+    """Names of which a certificate must have one; his own unless given."""
     groups: tuple[Name, ...] = ()
     """More groups of ietf-netconf-acm that the user is in."""
+
+
+class AuditSettings(_Frozen, frozen=True):
+    """The audit log: one line of JSON for each operation, session and failed login."""
+
+    file: str = "auto"
+    """``auto``: ``audit.jsonl`` in the state folder; ``off``: none."""
+    reads: bool = True
+    """Whether reads that succeed have a line."""
+    max_size: Annotated[int, msgspec.Meta(ge=4096)] = 10 * 1024 * 1024
+    """Bytes, after which a new file is begun."""
+    keep: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 5
+    """Old files that are kept."""
 
 
 class AccessSettings(_Frozen, frozen=True):
     """Access control (RFC 8341).  ``nacm = false`` turns it off, whatever is configured."""
 
     nacm: bool = True
+    user_ca_keys: str | None = None
+    """File of public keys of authorities whose OpenSSH certificates let users in."""
+    login_delay: Annotated[float, msgspec.Meta(ge=0, le=10)] = FIRST_DELAY
+    """Seconds after the first failed login of a source, doubled with each further one; 0: none."""
     recovery_users: tuple[Name, ...] = ()
     """Users to whom no rule applies (RFC 8341 section 3.3.3)."""
 
@@ -196,9 +237,11 @@ class Settings(_Frozen, frozen=True):
     device: DeviceSettings = DeviceSettings()
     listen: ListenSettings = ListenSettings()
     tls: TlsSettings | None = None
+    call_home: tuple[CallHomeSettings, ...] = ()
     limits: LimitSettings = LimitSettings()
     users: tuple[UserSettings, ...] = ()
     access: AccessSettings = AccessSettings()
+    audit: AuditSettings = AuditSettings()
     fabric: FabricSettings = FabricSettings()
     tables: TableSettings = TableSettings()
     notifications: NotificationSettings = NotificationSettings()
@@ -262,7 +305,7 @@ def make_users(settings: Settings) -> tuple[User, ...]:
         keys: tuple[asyncssh.SSHKey, ...] = ()
         if user.authorized_keys is not None:
             keys = read_authorized_keys(Path(user.authorized_keys))
-        users.append(User(user.name, user.password_hash, keys, user.level, frozenset(user.groups)))
+        users.append(User(user.name, user.password_hash, keys, user.level, frozenset(user.groups), user.principals))
     if not users and (settings.tls is None or not settings.tls.cert_to_name):
         raise SettingsError(
             "no user is set, so nobody could log in",
@@ -278,6 +321,12 @@ def make_name_rules(tls: TlsSettings) -> tuple[NameRule, ...]:
         NameRule(entry.id, Fingerprint.parse(entry.fingerprint), entry.map_type, entry.name)
         for entry in tls.cert_to_name
     )
+
+
+def make_ca_keys(settings: Settings) -> tuple[asyncssh.SSHKey, ...]:
+    """The authorities of users' certificates; raises SettingsError."""
+    file = settings.access.user_ca_keys
+    return () if file is None else read_authorized_keys(Path(file))
 
 
 def read_authorized_keys(path: Path) -> tuple[asyncssh.SSHKey, ...]:
@@ -311,6 +360,15 @@ def make_fabric(settings: Settings) -> LoopbackFabric | HostFabric:
             f"the peer-link of the host fabric: {error}", "give peer-link-local, peer-link-peer and peer-link-port"
         ) from error
     return HostFabric(addresses)
+
+
+def make_audit(settings: Settings) -> AuditLog | None:
+    """The audit log of the settings, None for none; raises SettingsError when it cannot be written."""
+    audit = settings.audit
+    if audit.file == "off":
+        return None
+    path = Path(settings.state) / "audit.jsonl" if audit.file == "auto" else Path(audit.file)
+    return AuditLog(AuditFile(path, max_bytes=audit.max_size, keep=audit.keep), reads=audit.reads)
 
 
 def default_rendezvous() -> Path:

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, TextIO
 
 import click
 from rich.console import Console, RenderableType
@@ -51,6 +51,7 @@ from mlag_client.model import (
     PeerLinkSource,
     Snapshot,
 )
+from mlag_client.shell.cli import open_shell
 
 __all__ = ["EXIT_CODES", "main"]
 
@@ -209,6 +210,18 @@ def cli(
 
 
 cli.add_command(translate_command)
+
+
+@cli.command("shell")
+@click.option("--file", type=click.File("r"), help="Run the lines of a file; standard input that is no terminal too.")
+@click.option("--keep-going", is_flag=True, help="Go on behind a line of a script that is refused.")
+@click.pass_obj
+def shell_command(target: Target, file: TextIO | None, *, keep_going: bool) -> None:
+    """The device's command line: views, commit, display, ? for help.  A script ends at its first error, with code 1."""
+    with target.session() as client:
+        done = open_shell(client.session, target.host, file, keep_going=keep_going)
+    if not done:
+        sys.exit(EXIT_REFUSED)
 
 
 # --- peer-link ----------------------------------------------------------------------------------------------

@@ -192,11 +192,37 @@ class Session:
         """``<data>`` of a ``<get>``."""
         return self._data(self._call("get", lambda: self.manager.get(filter=filter_element)))
 
-    def get_config(self, source: str, filter_element: etree._Element) -> etree._Element:
-        """``<data>`` of a ``<get-config>``."""
+    def get_config(self, source: str, filter_element: etree._Element | None = None) -> etree._Element:
+        """``<data>`` of a ``<get-config>``; without a filter, all of it."""
         return self._data(
             self._call("get-config", lambda: self.manager.get_config(source=source, filter=filter_element))
         )
+
+    def edit(self, config: etree._Element) -> None:
+        """``<edit-config>`` of the candidate: all of it or, when any part is refused, nothing."""
+        self._call(
+            "edit-config",
+            lambda: self.manager.edit_config(config=config, target="candidate", error_option="rollback-on-error"),
+        )
+
+    def commit(self, *, timeout: int | None = None, persist: str | None = None, persist_id: str | None = None) -> None:
+        """``<commit>``; with ``timeout``, one that has to be confirmed within these seconds (RFC 6241 section 8.4)."""
+        # ncclient wants the seconds as text.
+        seconds = None if timeout is None else str(timeout)
+        self._call(
+            "commit",
+            lambda: self.manager.commit(
+                confirmed=timeout is not None, timeout=seconds, persist=persist, persist_id=persist_id
+            ),
+        )
+
+    def cancel_commit(self, persist_id: str | None = None) -> None:
+        """``<cancel-commit>``: back to before the commit that has to be confirmed."""
+        self._call("cancel-commit", lambda: self.manager.cancel_commit(persist_id=persist_id))
+
+    def discard_changes(self) -> None:
+        """``<discard-changes>``: the candidate is as running again."""
+        self._call("discard-changes", self.manager.discard_changes)
 
     def rpc(self, element: etree._Element) -> etree._Element:
         """``<rpc-reply>`` of any rpc."""

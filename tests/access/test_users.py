@@ -8,10 +8,13 @@ import asyncssh
 import pytest
 
 from mlag_agent.access import users as users_module
+from mlag_agent.access.logins import LoginDelays
 from mlag_agent.access.users import MAX_PASSWORD, User, Users, hash_password, parse_authorized_keys
 from mlag_agent.errors import SettingsError
 
 PASSWORD = "correct horse"
+SOURCE = "192.0.2.1"
+AT_ONCE = LoginDelays(first_delay=0)
 HASH = hash_password(PASSWORD)
 KEY = asyncssh.generate_private_key("ssh-ed25519", comment="anna@example")
 OTHER_KEY = asyncssh.generate_private_key("ssh-ed25519")
@@ -19,28 +22,28 @@ OTHER_KEY = asyncssh.generate_private_key("ssh-ed25519")
 
 @pytest.fixture
 def users() -> Iterator[Users]:
-    found = Users([User("anna", HASH), User("keys-only", None, (KEY,))])
+    found = Users([User("anna", HASH), User("keys-only", None, (KEY,))], delays=AT_ONCE)
     yield found
     found.close()
 
 
 async def test_right_and_wrong(users: Users) -> None:
-    assert await users.verify_password("anna", PASSWORD)
-    assert await users.verify_password("anna", PASSWORD)  # from memory
-    assert not await users.verify_password("anna", PASSWORD + "x")
-    assert not await users.verify_password("anna", "")
-    assert not await users.verify_password("anna", "x" * (MAX_PASSWORD + 1))
-    assert not await users.verify_password("anna", "\ud800")
-    assert not await users.verify_password("nobody", PASSWORD)
-    assert not await users.verify_password("keys-only", "")
-    assert not await users.verify_password("keys-only", PASSWORD)
+    assert await users.verify_password("anna", PASSWORD, SOURCE)
+    assert await users.verify_password("anna", PASSWORD, SOURCE)  # from memory
+    assert not await users.verify_password("anna", PASSWORD + "x", SOURCE)
+    assert not await users.verify_password("anna", "", SOURCE)
+    assert not await users.verify_password("anna", "x" * (MAX_PASSWORD + 1), SOURCE)
+    assert not await users.verify_password("anna", "\ud800", SOURCE)
+    assert not await users.verify_password("nobody", PASSWORD, SOURCE)
+    assert not await users.verify_password("keys-only", "", SOURCE)
+    assert not await users.verify_password("keys-only", PASSWORD, SOURCE)
 
 
 async def test_what_is_remembered_belongs_to_one_user() -> None:
-    users = Users([User("a", hash_password("one")), User("b", hash_password("two"))])
-    assert await users.verify_password("a", "one")
-    assert not await users.verify_password("b", "one")
-    assert await users.verify_password("b", "two")
+    users = Users([User("a", hash_password("one")), User("b", hash_password("two"))], delays=AT_ONCE)
+    assert await users.verify_password("a", "one", SOURCE)
+    assert not await users.verify_password("b", "one", SOURCE)
+    assert await users.verify_password("b", "two", SOURCE)
     users.close()
 
 
@@ -54,7 +57,7 @@ async def test_the_event_loop_does_not_wait(users: Users) -> None:
             ticks += 1
 
     ticker = asyncio.create_task(tick())
-    await asyncio.gather(*(users.verify_password("anna", f"wrong {number}") for number in range(4)))
+    await asyncio.gather(*(users.verify_password("anna", f"wrong {number}", SOURCE) for number in range(4)))
     ticker.cancel()
     assert ticks > 20
 
@@ -71,9 +74,9 @@ async def test_an_unknown_user_costs_the_same(monkeypatch: pytest.MonkeyPatch, c
     verify = users_module._verify
     monkeypatch.setattr(users_module, "_verify", record)
     stored = argon2.PasswordHasher(*cost).hash(PASSWORD)
-    users = Users([User("anna", stored), User("keys-only", None, (KEY,))])
+    users = Users([User("anna", stored), User("keys-only", None, (KEY,))], delays=AT_ONCE)
     for name in ("anna", "nobody", "keys-only"):
-        assert not await users.verify_password(name, "wrong")
+        assert not await users.verify_password(name, "wrong", SOURCE)
     users.close()
     assert checked[0] == stored
     assert len(checked) == 3

@@ -164,7 +164,7 @@ def check(library: SchemaLibrary, module: str, rpc: str, content: str) -> list[t
     nodes = decoder.decode(etree.fromstring(f'<{rpc} xmlns="urn:{module}">{content}</{rpc}>'), node)
     assert not decoder.errors
     body = check_document(nodes, library.tree.namespaces)
-    document = f'<{rpc} xmlns="urn:{module}"><input>{body}</input></{rpc}>'
+    document = f'<{rpc} xmlns="urn:{module}">{body}</{rpc}>'
     lookup = value_lookup(nodes)
     try:
         library.operations.check_payload(document, lookup)
@@ -230,10 +230,11 @@ def operations(tmp_path_factory: pytest.TempPathFactory) -> SchemaLibrary:
         ("<must-have>900</must-have>", ["invalid-value"]),
         ("<must-have>9</must-have><bound>x</bound>", []),
         ("<must-have>5</must-have><bound>x</bound>", ["operation-failed"]),
-        ("<must-have>9</must-have><row>not-there</row>", []),
+        # the data is not in this document: what an agent does is in tests/server/test_operation_input.py
+        ("<must-have>9</must-have><row>not-there</row>", ["data-missing"]),
         ("<must-have>9</must-have><sister>9</sister>", []),
         ("<must-have>9</must-have><sister>8</sister>", ["data-missing"]),
-        ("<must-have>9</must-have><far>x</far>", []),
+        ("<must-have>9</must-have><far>x</far>", ["operation-failed"]),
         ("<must-have>8</must-have><address>x</address>", ["operation-failed"]),
         ("<must-have>9</must-have><in-group>UPPER</in-group>", ["invalid-value"]),
         ("<must-have>9</must-have><extra xmlns='urn:b'>900</extra>", ["invalid-value"]),
@@ -253,7 +254,14 @@ def test_message_of_an_input_constraint(operations: SchemaLibrary) -> None:
 def test_rpc_of_a_submodule_and_of_yang_1(operations: SchemaLibrary) -> None:
     assert check(operations, "a", "in-sub", "<x>1</x>") == []
     assert [tag for tag, _ in check(operations, "a", "in-sub", "<x>900</x>")] == ["invalid-value"]
-    assert check(operations, "old", "r", "<x>anything</x>") == []
+    assert [tag for tag, _ in check(operations, "old", "r", "<x>anything</x>")] == ["data-missing"]
+
+
+def test_what_operations_refer_to(operations: SchemaLibrary) -> None:
+    tree = operations.tree
+    assert {node.path for node in tree.operation("/a:go").refers} == {"/a:data"}
+    assert {node.path for node in tree.operation("/old:r").refers} == {"/old:l"}
+    assert tree.operation("/a:in-sub").refers == frozenset()
 
 
 def test_every_module_of_the_ietf_that_pyang_brings(tmp_path: Path) -> None:

@@ -581,10 +581,10 @@ class TestClosing:
         checking = asyncio.Event()
         check = listener.users.verify_password
 
-        async def slow_check(name: str, password: str) -> bool:
+        async def slow_check(name: str, password: str, source: str) -> bool:
             checking.set()
             await asyncio.sleep(3600)
-            return await check(name, password)
+            return await check(name, password, source)
 
         async def login() -> None:
             async with client(listener) as connection:

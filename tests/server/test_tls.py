@@ -12,51 +12,23 @@ import struct
 import subprocess
 import warnings
 from collections.abc import Awaitable, Callable
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
 from lxml import etree
 
-from mlag_agent.access.cert_to_name import MapType
 from mlag_agent.app import Device
-from mlag_agent.config import CertToNameSettings, LimitSettings, ListenSettings, TlsSettings
+from mlag_agent.config import LimitSettings, ListenSettings, TlsSettings
 from mlag_agent.errors import SettingsError
 from netconf_client import LIMIT, Client
-from pki import DAY, Authority, Credential, client_context, fingerprint
+from pki import DAY, LOOPBACK, Authority, Credential, Pki
 
 Start = Callable[..., Awaitable[Device]]
 MONITORING = "urn:ietf:params:xml:ns:yang:ietf-netconf-monitoring"
 SESSIONS = f'<netconf-state xmlns="{MONITORING}"><sessions/></netconf-state>'
-LOOPBACK = x509.IPAddress(ip_address("127.0.0.1"))
 BAD_PEM = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
 VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
-
-
-class Pki:
-    """One authority for both sides, and a client called anna."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.root = Authority.make("root")
-        self.server = self.root.issue_server(LOOPBACK, x509.DNSName("localhost"))
-        self.anna = self.root.issue(x509.RFC822Name("anna@example.com"), common_name="anna")
-        self.server_files = self.server.write(folder, "server")
-        self.root_file = self.root.write(folder, "root")[0]
-
-    def settings(self, **options: Any) -> TlsSettings:
-        entries = options.pop("cert_to_name", (self.rule(),))
-        merged = {"client_ca": str(self.root_file), "port": 0, "cert_to_name": entries} | options
-        return TlsSettings(str(self.server_files[0]), str(self.server_files[1]), **merged)
-
-    def rule(self, id_: int = 1, of: Credential | None = None, how: str = "common-name", **name: str) -> Any:
-        return CertToNameSettings(id_, fingerprint((of or self.root).certificate), MapType(how), **name)
-
-    def context(self, client: Credential | None, version: ssl.TLSVersion | None = None) -> ssl.SSLContext:
-        files = None if client is None else client.write(self.folder, "client")
-        return client_context(self.root, files, version)
 
 
 @pytest.fixture

@@ -10,8 +10,9 @@ import asyncio
 import base64
 import hashlib
 import hmac
+import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -19,6 +20,7 @@ import argon2
 import asyncssh
 
 from mlag_agent.access.levels import group_of_level
+from mlag_agent.access.logins import LoginDelays
 from mlag_agent.errors import SettingsError
 
 __all__ = ["MANAGEMENT", "User", "Users", "hash_password", "parse_authorized_keys"]
@@ -35,15 +37,23 @@ MANAGEMENT = 3
 MAX_PASSWORD = 1024
 """Characters of a password that are looked at; nobody types more, and the SSH client chooses what it sends."""
 
+_PRINCIPAL = re.compile(r"[\w.@+:/=-]+", re.ASCII)
+"""What has no meaning in the pattern lists of OpenSSH, as ``*`` and ``!`` have."""
+
 VERIFY_THREADS = 2
 """Passwords checked at the same time: bounds the memory (19 MiB each) and leaves CPU for the sessions that are open."""
+
+
+OnFailure = Callable[[str, str, str], None]
+"""User name, source address, method: of a login that has failed."""
 
 
 @dataclass(frozen=True, slots=True)
 class User:
     """One user; without ``password_hash`` only the keys let him in.
 
-    ``level`` is one of the device's (``access.levels``), ``groups`` are more groups of access control that he is in.
+    ``level`` is one of the device's (``access.levels``), ``groups`` are more groups of access control that he is in,
+    ``principals`` the names of which a certificate must have one, his own unless others are given.
 
     Raises :exc:`~mlag_agent.errors.SettingsError` for a hash that is not argon2's, as a password in the clear.
     """
@@ -53,10 +63,17 @@ class User:
     authorized_keys: tuple[asyncssh.SSHKey, ...] = ()
     level: int = MANAGEMENT
     groups: frozenset[str] = frozenset()
+    principals: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.name:
             raise SettingsError("a user needs a name")
+        for principal in self.principals:
+            if not _PRINCIPAL.fullmatch(principal):
+                raise SettingsError(
+                    f"the principal {principal!r} of user {self.name} cannot be used",
+                    "a principal has letters, digits, and any of . _ @ + : / = -",
+                )
         if self.password_hash is None:
             return
         try:
@@ -108,8 +125,21 @@ class Users:
     that automation, which opens many sessions, pays for argon2 once.  Wrong passwords always cost the full price.
     """
 
-    def __init__(self, users: Iterable[User]) -> None:
-        """Raises :exc:`~mlag_agent.errors.SettingsError` if two users have one name."""
+    def __init__(
+        self,
+        users: Iterable[User],
+        *,
+        ca_keys: Sequence[asyncssh.SSHKey] = (),
+        delays: LoginDelays | None = None,
+        on_failure: OnFailure | None = None,
+    ) -> None:
+        """``ca_keys``: of authorities that sign users' certificates.  ``on_failure`` hears of each failed login.
+
+        Raises :exc:`~mlag_agent.errors.SettingsError` if two users have one name.
+        """
+        self._ca_keys = tuple(ca_keys)
+        self.delays = delays if delays is not None else LoginDelays()
+        self._on_failure = on_failure
         self._by_name: dict[str, User] = {}
         for user in users:
             if user.name in self._by_name:
@@ -136,14 +166,35 @@ class Users:
 
     @property
     def keys_in_use(self) -> bool:
-        """Whether any user has a public key."""
-        return any(user.authorized_keys for user in self._by_name.values())
+        """Whether any user has a public key, or may have a certificate."""
+        return bool(self._ca_keys) or any(user.authorized_keys for user in self._by_name.values())
 
-    async def verify_password(self, name: str, password: str) -> bool:
-        """Whether ``password`` is that of ``name``.
+    async def verify_password(self, name: str, password: str, source: str) -> bool:
+        """Whether ``password`` is that of ``name``; ``source`` is the address that it comes from.
 
-        An unknown user, and one without password, costs the same time as a wrong password.
+        An unknown user, and one without password, costs the same time as a wrong password.  After failures the answer
+        waits (``access.logins``); when too many wait already, it is no.
         """
+        clock = asyncio.get_running_loop().time
+        wait = self.delays.wait(clock(), source, name)
+        if wait is None:
+            self.failed(name, source, "password, not looked at: too many failed before")
+            return False
+        if wait:
+            await asyncio.sleep(wait)
+        if await self._is_password(name, password):
+            self.delays.succeeded(name)
+            return True
+        self.delays.failed(clock(), source, name)
+        self.failed(name, source, "password")
+        return False
+
+    def failed(self, name: str, source: str, method: str) -> None:
+        """Say that a login has failed."""
+        if self._on_failure is not None:
+            self._on_failure(name, source, method)
+
+    async def _is_password(self, name: str, password: str) -> bool:
         user = self._by_name.get(name)
         digest = self._digest(name, password)
         remembered = self._remembered.get(name)
@@ -164,6 +215,22 @@ class Users:
             return False
         offered = key.public_data
         return any(hmac.compare_digest(offered, known.public_data) for known in user.authorized_keys)
+
+    def trusted_certificates(self, name: str) -> asyncssh.SSHAuthorizedKeys | None:
+        """The authorities whose certificates let ``name`` in, with the principals they must name; None: no one's.
+
+        asyncssh checks with it the signature, the kind, the time and the source addresses of a certificate.  One
+        without principals is nobody's, as with OpenSSH's TrustedUserCAKeys.
+        """
+        user = self._by_name.get(name)
+        if user is None or not self._ca_keys:
+            return None
+        principals = user.principals or ((user.name,) if _PRINCIPAL.fullmatch(user.name) else ())
+        if not principals:
+            return None
+        options = f'cert-authority,principals="{",".join(principals)}"'
+        keys = (key.export_public_key("openssh").decode().strip() for key in self._ca_keys)
+        return asyncssh.import_authorized_keys("\n".join(f"{options} {key}" for key in keys))
 
     def close(self) -> None:
         """End the threads; checks under way are finished first.  The object must not be used afterwards."""

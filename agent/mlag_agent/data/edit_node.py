@@ -76,7 +76,9 @@ class EditNode:
         self.leafs = None
 
     def step(self, parent_path: str) -> str:
-        """The instance path, below a parent at that path."""
+        """The instance path, below a parent at that path; input and output are no nodes of an instance."""
+        if self.schema.kind is Kind.INPUT or self.schema.kind is Kind.OUTPUT:
+            return parent_path
         keys = self.keys
         if self.schema.kind is Kind.LEAF_LIST and self.value is not None:
             keys = (self.value,)

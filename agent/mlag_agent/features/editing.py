@@ -50,7 +50,7 @@ async def edit_config(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Repl
     try:
         if test == "test-only":
             after = edited()
-            agent.check_edit(session, agent.stores.get(target, session.session_id), after)
+            agent.check_edit(session, target, agent.stores.get(target, session.session_id), after)
             agent.transactor.validate(after)
         else:
             await write(agent, session, target, edited, validate=test == "test-then-set")
@@ -90,7 +90,7 @@ async def delete_config(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Re
     target = datastore(rpc, "target")
     agent.stores.check_writable(target, session.session_id)
     nothing = empty(agent.library.tree.data)
-    agent.check_edit(session, agent.stores.get(target, session.session_id), nothing)
+    agent.check_edit(session, target, agent.stores.get(target, session.session_id), nothing)
     agent.store_startup(nothing, by=session)
     return OK
 

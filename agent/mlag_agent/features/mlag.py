@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from ipaddress import ip_address
-from typing import Any, Literal
+from typing import Any, Literal, assert_never
 
 from mlag_agent.access.sealing import Sealer, SealError
 from mlag_agent.data.tree import Container
@@ -12,12 +12,23 @@ from mlag_agent.datastore.payload import Transforms
 from mlag_agent.datastore.subscriber import ChangeSet
 from mlag_agent.errors import ApplyRefused, ErrorTag, RpcError, RpcFailure
 from mlag_agent.features.base import Agent, Feature, StateProvider
+from mlag_agent.features.events import publish
 from mlag_agent.mlag import ChannelConfig, Engine, EngineRefused, GroupConfig, Plan
-from mlag_agent.mlag.state import ChannelState, EngineState
+from mlag_agent.mlag.state import (
+    AuthenticationFailure,
+    ChannelDown,
+    ChannelState,
+    ChannelUp,
+    EngineEvent,
+    EngineState,
+    EntryLimit,
+    PeerLinkDown,
+    PeerLinkUp,
+)
 from mlag_agent.models import DeviceModel
 from mlag_agent.schema.nodes import ModuleRequest, SchemaTree
 
-__all__ = ["EngineSubscriber", "feature", "group_config", "password_transforms"]
+__all__ = ["EngineEvents", "EngineSubscriber", "feature", "group_config", "password_transforms"]
 
 GROUP = "/dfs-m-lag:m-lag/dfs-groups/dfs-group"
 PASSWORD = f"{GROUP}/authentication/password"
@@ -121,6 +132,48 @@ class EngineSubscriber:
         if self._committed is not None:
             self._engine.finish(self._committed)
             self._committed = None
+
+
+class EngineEvents:
+    """The engine's events as notifications of the module, from ``attach`` on until the engine is closed."""
+
+    def __init__(self, agent: Agent, engine: Engine) -> None:
+        self._agent = agent
+        self._engine = engine
+        self._group = 1  # the only identifier that there is
+
+    def attach(self) -> None:
+        """Listen to the engine."""
+        self._engine.subscribe(self.happened)
+
+    def happened(self, event: EngineEvent) -> None:
+        """Publish one event."""
+        config = self._engine.config
+        if config is not None:
+            self._group = config.group_id
+        name, values = _notification(event)
+        publish(self._agent, f"dfs-m-lag:{name}", {"dfs-group-id": self._group, **values}, time=event.at)
+
+
+def _notification(event: EngineEvent) -> tuple[str, Mapping[str, Any]]:
+    """Name and values, as ``data.build`` takes them."""
+    match event:
+        case ChannelUp(peer=peer):
+            # As the peer announces them, so mirrored.
+            ours = {"local-address": peer.peer_address, "peer-address": peer.local_address, "tcp-port": peer.tcp_port}
+            return "sync-channel-up", {"peer-device": peer.device, **ours}
+        case ChannelDown(reason=reason, detail=detail, was_up=was_up):
+            return "sync-channel-down", {"reason": reason, "detail": detail or None, "was-up": was_up}
+        case PeerLinkUp(peer=peer):
+            return "peer-link-up", {"peer-device": peer.device}
+        case PeerLinkDown(detail=detail):
+            return "peer-link-down", {"detail": detail or None}
+        case EntryLimit(type=kind, capacity=capacity):
+            return "sync-entry-limit", {"type": kind, "capacity": capacity}
+        case AuthenticationFailure(link=link, detail=detail):
+            return "authentication-failed", {"link": link, "detail": detail or None}
+        case _ as never:
+            assert_never(never)
 
 
 def feature(engine: Engine, model: DeviceModel) -> Feature:

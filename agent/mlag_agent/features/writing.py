@@ -45,8 +45,7 @@ async def write(
         return
     before = stores.get(target, number)
     after = wanted()
-    if check_access:
-        agent.check_edit(session, before, after)
+    agent.check_edit(session, target, before, after, check_access=check_access)
     if validate or target is Datastore.STARTUP:
         agent.transactor.validate(after)
     if target is Datastore.CANDIDATE:

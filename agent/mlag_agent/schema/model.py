@@ -186,6 +186,8 @@ class _Builder:
         for top in (root, *rpcs.values(), *notifications.values()):
             for node in top.everything():
                 node.complete()
+        for operation, tops in self._collector.references(root).items():
+            operation.refers = tops
         scopes = classify(root, self._collector.constraints(root))
         return LoadedSchema(tree, operations_variants(self._ctx), scopes, fingerprint(tree)[:32])
 

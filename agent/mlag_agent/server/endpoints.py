@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -10,9 +11,12 @@ import asyncssh
 
 from mlag_agent.access.cert_to_name import CertToName
 from mlag_agent.access.users import Users
-from mlag_agent.config import LimitSettings, Settings, TlsSettings, make_name_rules
+from mlag_agent.config import CallHomeSettings, LimitSettings, Settings, TlsSettings, make_name_rules
+from mlag_agent.errors import SettingsError
 from mlag_agent.server.transports.admission import Admission, TransportLimits
+from mlag_agent.server.transports.call_home import CallHome, Serve, Sleep, Station
 from mlag_agent.server.transports.connection import SessionHandler
+from mlag_agent.server.transports.sockets import Keepalive
 from mlag_agent.server.transports.ssh import SshTransport
 from mlag_agent.server.transports.tasks import SessionTasks
 from mlag_agent.server.transports.tls import TlsIdentity, TlsTransport
@@ -20,14 +24,24 @@ from mlag_agent.server.transports.tls_context import TlsFiles, read_certificates
 
 __all__ = ["Endpoints"]
 
+SSH_CALL_HOME_PORT = 4334
+TLS_CALL_HOME_PORT = 4335
+"""RFC 8071 section 6."""
+
 
 class Endpoints:
     """SSH and TLS, as the settings have them; each session is given to ``on_session``."""
 
     def __init__(
-        self, settings: Settings, *, users: Users, host_keys: Sequence[asyncssh.SSHKey], on_session: SessionHandler
+        self,
+        settings: Settings,
+        *,
+        users: Users,
+        host_keys: Sequence[asyncssh.SSHKey],
+        on_session: SessionHandler,
+        sleep: Sleep = asyncio.sleep,
     ) -> None:
-        """Raises SettingsError for TLS files that cannot be used."""
+        """``sleep`` is for the pauses of call home.  Raises SettingsError for what does not go together."""
         self._settings = settings
         self.admission = Admission(_limits(settings.limits))
         self._sessions = SessionTasks(on_session)
@@ -36,6 +50,8 @@ class Endpoints:
         if settings.tls is not None:
             identity = _identity(settings.tls)
             self._tls = TlsTransport(identity, admission=self.admission, sessions=self._sessions)
+        self.callers = [CallHome(_station(home), self._server_for(home), sleep=sleep) for home in settings.call_home]
+        self._calling: list[asyncio.Task[None]] = []
         self._listening: dict[str, tuple[str, str, int]] = {}  # kind -> (name for people, host, port)
 
     async def start(self) -> None:
@@ -47,6 +63,17 @@ class Endpoints:
         if self._tls is not None and tls is not None and tls.listen:
             self._tls.listen(tls.host, tls.port)
             self._listening["tls"] = ("NETCONF over TLS", tls.host, self._tls.port)
+        loop = asyncio.get_running_loop()
+        self._calling = [
+            loop.create_task(caller.run(), name=f"call home {caller.station.name}") for caller in self.callers
+        ]
+
+    def _server_for(self, home: CallHomeSettings) -> Serve:
+        if home.transport == "ssh":
+            return self._ssh.serve
+        if self._tls is None:
+            raise SettingsError(f"call-home {home.name} is by TLS, but there is no [tls]", "give its certificates")
+        return self._tls.serve
 
     @property
     def ssh_port(self) -> int:
@@ -80,7 +107,16 @@ class Endpoints:
                 last_first.push_async_callback(transport.aclose)
             for transport in transports:
                 transport.stop_listening()
+            for task in self._calling:
+                task.cancel()
+            await asyncio.gather(*self._calling, return_exceptions=True)
             await self._sessions.stop(self.admission.limits.stop_timeout)
+
+
+def _station(home: CallHomeSettings) -> Station:
+    port = home.port or (SSH_CALL_HOME_PORT if home.transport == "ssh" else TLS_CALL_HOME_PORT)
+    keepalive = Keepalive(home.keepalive_interval, home.keepalive_count)
+    return Station(home.name, home.hosts, port, home.source_address, home.reconnect_interval, keepalive)
 
 
 def _limits(limits: LimitSettings) -> TransportLimits:

@@ -9,7 +9,7 @@ from mlag_client.commands.catalogue import COMMANDS, SYSTEM, VIEWS, Command, Vie
 from mlag_client.commands.pattern import Bindings, Param
 from mlag_client.commands.tree import KEYS, Node, Place
 
-__all__ = ["to_lines"]
+__all__ = ["lines_of_view", "to_lines"]
 
 
 def to_lines(root: Node) -> tuple[list[str], list[str]]:
@@ -32,6 +32,12 @@ def to_lines(root: Node) -> tuple[list[str], list[str]]:
                     *(f" {line}" for line in written),
                 ]
     return [*lines, "#"] if lines else [], list(_left_out(root, used, "", ()))
+
+
+def lines_of_view(root: Node, place: Place) -> list[str]:
+    """Command lines of one view, without those of others and without the line that enters it."""
+    node = root.find(place.steps)
+    return [] if node is None else list(_lines_of(place, node, set()))
 
 
 def _places(root: Node, view: View) -> Iterator[tuple[Place, Node]]:

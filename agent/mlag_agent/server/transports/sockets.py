@@ -9,11 +9,14 @@ import resource
 import socket
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 
 from mlag_agent.errors import SettingsError
 
 __all__ = [
     "LISTEN_BACKLOG",
+    "USUAL",
+    "Keepalive",
     "cannot_listen",
     "detect_dead_peer",
     "listening_sockets",
@@ -29,17 +32,29 @@ LISTEN_BACKLOG = 512
 _DESCRIPTORS_OF_OUR_OWN = 128
 """Files, listeners, the sync channel, hooks."""
 
-_KEEPALIVE_IDLE, _KEEPALIVE_INTERVAL, _KEEPALIVE_COUNT = 120, 30, 4
+
+@dataclass(frozen=True, slots=True)
+class Keepalive:
+    """A peer that says nothing is asked each ``interval`` seconds (0: never); ``count`` without an answer end it."""
+
+    interval: float
+    count: int
+
+
+USUAL = Keepalive(60, 3)
 """A peer that has gone without a word is noticed after four minutes; the system's own values make it two hours."""
 
 
-def detect_dead_peer(sock: socket.socket) -> None:
+def detect_dead_peer(sock: socket.socket, keepalive: Keepalive = USUAL) -> None:
     """Have the kernel ask a silent peer whether it is still there.  The peer's program sees nothing of it."""
+    if not keepalive.interval:
+        return
+    seconds = max(1, round(keepalive.interval))
     with suppress(OSError):  # it has gone already
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _KEEPALIVE_IDLE)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, _KEEPALIVE_INTERVAL)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, _KEEPALIVE_COUNT)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, seconds)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, seconds)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, keepalive.count)
 
 
 def listening_sockets(host: str, port: int, what: str) -> Sequence[socket.socket]:

@@ -21,7 +21,7 @@ from asyncssh.mac import get_mac_algs
 
 from mlag_agent.access.users import Users
 from mlag_agent.server.transports.admission import Admission, TransportLimits
-from mlag_agent.server.transports.sockets import LISTEN_BACKLOG, cannot_listen, detect_dead_peer
+from mlag_agent.server.transports.sockets import LISTEN_BACKLOG, Keepalive, cannot_listen, detect_dead_peer
 from mlag_agent.server.transports.ssh_channel import SshChannel
 from mlag_agent.server.transports.tasks import STOPPING, SessionTasks
 
@@ -104,12 +104,19 @@ class SshTransport:
         except OSError as error:
             raise cannot_listen("SSH", host, port, error) from None
 
-    async def serve(self, sock: socket.socket) -> None:
-        """Be the server on a connected socket until it is closed.
+    async def serve(self, sock: socket.socket, keepalive: Keepalive) -> None:
+        """Be the server on a connected socket until it is closed (RFC 8071).
 
         Raises :exc:`OSError` or :exc:`asyncssh.Error` if no login comes about on it.
         """
-        connection = await asyncssh.run_server(sock, **self._options())
+        try:
+            connection = await asyncssh.run_server(
+                sock,
+                **self._options() | {"keepalive_interval": keepalive.interval, "keepalive_count_max": keepalive.count},
+            )
+        except BaseException:
+            sock.close()  # asyncssh does, but not if it was cancelled before it began
+            raise
         await connection.wait_closed()
 
     def _options(self) -> dict[str, Any]:
@@ -212,6 +219,8 @@ class _Server(asyncssh.SSHServer):
     def __init__(self, transport: SshTransport) -> None:
         self._transport = transport
         self._attempts = 0
+        self._claimed = ""  # the name that the client wants to log in by
+        self._keys_refused = False
         self._channels: set[SshChannel] = set()
         self._idle_timer: asyncio.TimerHandle | None = None
         self._socket_full = False
@@ -253,6 +262,9 @@ class _Server(asyncssh.SSHServer):
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_idle_timer()
         self._transport.connection_lost(self)
+        if self._keys_refused and not self.username:
+            # Said once: an agent offers one key after the other until one is the right one.
+            self._transport.users.failed(self._claimed, self.source_host, "publickey")
         if isinstance(exc, asyncssh.KeyExchangeFailed):
             log.warning("SSH: %s and this agent have no algorithm in common (listen.host-keys?): %s", self.peer, exc)
         elif exc is not None and not self.username:
@@ -272,6 +284,10 @@ class _Server(asyncssh.SSHServer):
     # --- login ------------------------------------------------------------------------------------------------------
 
     def begin_auth(self, username: str) -> bool:
+        self._claimed = username
+        trusted = self._transport.users.trusted_certificates(username)
+        if trusted is not None:
+            self.connection.set_authorized_keys(trusted)
         return True  # for every name, known or not: nobody comes in without proof
 
     def password_auth_supported(self) -> bool:
@@ -281,7 +297,7 @@ class _Server(asyncssh.SSHServer):
         return self._transport.users.keys_in_use
 
     async def validate_password(self, username: str, password: str) -> bool:
-        if await self._transport.users.verify_password(username, password):
+        if await self._transport.users.verify_password(username, password, self.source_host):
             return True
         log.warning("SSH: wrong password for %r from %s", username, self.peer)
         self._count_failure()
@@ -290,6 +306,7 @@ class _Server(asyncssh.SSHServer):
     def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
         if self._transport.users.verify_key(username, key):
             return True
+        self._keys_refused = True
         log.info("SSH: key %s is not one of %r, from %s", key.get_fingerprint(), username, self.peer)
         self._count_failure()
         return False
@@ -301,6 +318,12 @@ class _Server(asyncssh.SSHServer):
 
     def auth_completed(self) -> None:
         self.username = str(self.connection.get_extra_info("username"))
+        if self.connection.get_certificate_option("force-command") is not None:
+            # A certificate for one command alone; to run something else for it would give more than it was meant to.
+            log.warning("SSH: the certificate of %r from %s forces a command", self.username, self.peer)
+            self._transport.users.failed(self.username, self.source_host, "certificate with force-command")
+            self.connection.disconnect(asyncssh.DISC_NO_MORE_AUTH_METHODS_AVAILABLE, "the certificate forces a command")
+            return
         refusal = self._transport.admission.logged_in(self)
         if refusal is not None:
             self.connection.disconnect(asyncssh.DISC_TOO_MANY_CONNECTIONS, refusal)

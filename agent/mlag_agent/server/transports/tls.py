@@ -19,7 +19,7 @@ from cryptography import x509
 
 from mlag_agent.access.cert_to_name import CertToName
 from mlag_agent.server.transports.admission import Admission, TransportLimits
-from mlag_agent.server.transports.sockets import detect_dead_peer, listening_sockets
+from mlag_agent.server.transports.sockets import USUAL, Keepalive, detect_dead_peer, listening_sockets
 from mlag_agent.server.transports.tasks import STOPPING, SessionTasks
 from mlag_agent.server.transports.tls_context import verified_chain
 from mlag_agent.server.transports.tls_stream import TlsStream
@@ -80,21 +80,23 @@ class TlsTransport:
         loop = asyncio.get_running_loop()
         self._acceptors = [loop.create_task(self._accept(sock), name="netconf-tls accept") for sock in self._sockets]
 
-    async def serve(self, sock: socket.socket) -> None:
-        """Be the server on a connected socket until it is closed.
+    async def serve(self, sock: socket.socket, keepalive: Keepalive) -> None:
+        """Be the server on a connected socket until it is closed (RFC 8071).
 
-        Raises :exc:`OSError` if no handshake comes about on it.
+        TLS has no message of its own that asks whether the peer is there: TCP does.  Raises :exc:`OSError` if no
+        session comes about on it.
         """
-        stream, handshake = self._begin(sock)
+        stream, handshake = self._begin(sock, keepalive)
         try:
             await asyncio.wait({handshake})
-            if handshake.cancelled():
-                raise ConnectionAbortedError("turned away")
-            handshake.result()
-            await stream.gone.wait()
         finally:
             handshake.cancel()
-            stream.abort(STOPPING)
+        if handshake.cancelled():
+            raise ConnectionAbortedError("turned away")
+        handshake.result()
+        await stream.gone.wait()
+        if not stream.username:
+            raise ConnectionRefusedError("no user")
 
     async def _accept(self, listener: socket.socket) -> None:
         loop = asyncio.get_running_loop()
@@ -110,12 +112,12 @@ class TlsTransport:
             stream, handshake = self._begin(sock)
             handshake.add_done_callback(partial(_report, stream))
 
-    def _begin(self, sock: socket.socket) -> tuple[TlsStream, asyncio.Task[None]]:
+    def _begin(self, sock: socket.socket, keepalive: Keepalive = USUAL) -> tuple[TlsStream, asyncio.Task[None]]:
         try:
             host, port = sock.getpeername()[:2]
         except OSError:
             host, port = "", 0  # gone already
-        detect_dead_peer(sock)
+        detect_dead_peer(sock, keepalive)
         stream = TlsStream(self, str(host), int(port))
         handshake = asyncio.get_running_loop().create_task(
             self._handshake(stream, sock), name=f"netconf-tls handshake {stream.peer}"

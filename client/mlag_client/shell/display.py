@@ -1,0 +1,154 @@
+"""What the display commands print: labels as the device has them (DOMAIN.md section 3), values as the agent gives them.
+
+What the agent does not know is ``--``, as on the device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final
+
+from lxml import etree
+
+from mlag_client.commands.render import to_lines
+from mlag_client.commands.tree import DML, Node
+
+__all__ = ["GROUP", "STATE_FILTER", "changes"]
+
+NONE: Final = "--"
+PUBLIC: Final = "public net"
+
+
+def STATE_FILTER() -> etree._Element:  # noqa: N802  # reads like the constant that an element cannot be: they are mutable
+    """Everything below ``m-lag``."""
+    element = etree.Element("{urn:ietf:params:xml:ns:netconf:base:1.0}filter", type="subtree")
+    etree.SubElement(element, f"{{{DML}}}m-lag")
+    return element
+
+
+def changes(old: Node, new: Node) -> Iterator[str]:
+    """Lines of one and not of the other, each below the line that enters its view."""
+    before, after = _by_view(old), _by_view(new)
+    for heading in dict.fromkeys((*before, *after)):
+        mine, its = before.get(heading), after.get(heading)
+        gone = [line for line in mine or () if line not in (its or ())]
+        come = [line for line in its or () if line not in (mine or ())]
+        if heading and (gone or come or (mine is None) != (its is None)):
+            yield f"{'-' if its is None else '+' if mine is None else ' '}{heading}"
+        yield from (f"-{line}" for line in gone)
+        yield from (f"+{line}" for line in come)
+
+
+def _by_view(root: Node) -> Mapping[str, list[str]]:
+    found: dict[str, list[str]] = {"": []}
+    heading = ""
+    for line in to_lines(root)[0]:
+        if line == "#":
+            heading = ""
+        elif not heading and not line.startswith(" ") and _enters(line):
+            heading = line
+            found[heading] = []
+        else:
+            found[heading].append(line)
+    return found
+
+
+def _enters(line: str) -> bool:
+    return line.startswith(("dfs-group ", "interface ", "vlan ", "ip vpn-instance "))
+
+
+# --- display dfs-group ----------------------------------------------------------------------------------------------
+
+
+def _leaf(node: Node | None, *names: str, default: str = NONE) -> str:
+    found = None if node is None else node.find((name, "") for name in names)
+    return default if found is None or not found.value else found.value
+
+
+def _group_node(root: Node) -> Node | None:
+    return root.find((("m-lag", ""), ("dfs-groups", ""), ("dfs-group", "1")))
+
+
+def _state(data: etree._Element) -> etree._Element | None:
+    return next(data.iter(f"{{{DML}}}state"), None)
+
+
+def _text(state: etree._Element | None, *names: str) -> str:
+    found = None if state is None else state.find("/".join(f"{{{DML}}}{name}" for name in names))
+    return NONE if found is None or not found.text else found.text
+
+
+def _table(rows: Mapping[str, str]) -> str:
+    return "\n".join(f"{label:<40}: {value}" for label, value in rows.items())
+
+
+def _group(running: Node, data: etree._Element) -> str:
+    """``display dfs-group 1``."""
+    group = _group_node(running)
+    if group is None:
+        return "Info: the DFS group does not exist."
+    forms = ("ipv4", "ipv6")
+    form = next((f for f in forms if group.find((("dual-active-detection", ""), (f, "")))), "ipv4")
+    up_delay = _leaf(group, "up-delay", "delay", default="240")
+    interval = _leaf(group, "up-delay", "recovery-interval", default="0")
+    mode = _leaf(group, "consistency-check", "mode", default="disable")
+    return _table(
+        {
+            "Dfs-Group ID": "1",
+            "Priority": _leaf(group, "priority", default="100"),
+            "Dual-active Address": _leaf(group, "dual-active-detection", form, "local-address"),
+            "VPN-Instance": _leaf(group, "dual-active-detection", form, "vpn-instance", default=PUBLIC),
+            "System ID": _text(_state(data), "system-id"),
+            "SysName": _text(_state(data), "sys-name"),
+            "Up-delay/Interval(s)": f"{up_delay}/{interval}",
+            "Switch-delay": _leaf(group, "lacp-switch-delay", default="0"),
+            "Configuration consistency check": NONE if mode == "disable" else mode,
+        }
+    )
+
+
+def _peer_link(running: Node, data: etree._Element) -> str:
+    """``display dfs-group 1 peer-link``."""
+    interfaces = running.find((("interfaces", ""),))
+    rows = []
+    for (name, key), node in (interfaces.children if interfaces else {}).items():
+        link = node.find((("m-lag", ""), ("peer-link", "")))
+        if name == "interface" and link is not None:
+            kind = "Virtual link" if link.find((("virtual-link", ""),)) else "Physical link"
+            rows.append((key, _text(_state(data), "peer-link", "oper-status").capitalize(), kind))
+    head = f"{'Peer-link Id':<14}{'Port Name':<24}{'Port State':<12}Link Type"
+    lines = [f"{'1':<14}{name:<24}{state:<12}{kind}" for name, state, kind in rows]
+    return "\n".join([f"Total Interface(s) : {len(rows)}", "-" * 66, head, "-" * 66, *lines, "-" * 66])
+
+
+_CHANNEL_LABELS: Final = {
+    "Status": "oper-status",
+    "Reason": "down-reason",
+    "Detail": "detail",
+    "Role": "role",
+    "Local Address": "local-address",
+    "Peer Address": "peer-address",
+    "TCP Port": "tcp-port",
+    "VPN-Instance": "vpn-instance",
+    "Entries go over": "entry-path",
+    "Last change": "last-change",
+}
+
+
+def _sync_channel(running: Node, data: etree._Element) -> str:
+    """The project's own: no display command of the device shows the channel (DOMAIN.md 1.2)."""
+    state = _state(data)
+    text = _table({label: _text(state, "sync-channel", leaf) for label, leaf in _CHANNEL_LABELS.items()})
+    head = f"{'Type':<6}{'Sent':>12}{'Received':>12}{'Withdrawn':>12}{'Dropped':>12}{'Pending':>12}"
+    rows = []
+    path = f"{{{DML}}}sync-channel/{{{DML}}}entry-statistics"
+    for row in () if state is None else state.findall(path):
+        leafs = [_text(row, leaf) for leaf in ("sent", "received", "withdrawn", "dropped-capacity", "pending")]
+        rows.append(f"{_text(row, 'type').upper():<6}" + "".join(f"{leaf:>12}" for leaf in leafs))
+    return "\n".join([text, "-" * 66, head, "-" * 66, *rows, "-" * 66])
+
+
+Display = Callable[[Node, etree._Element], str]
+
+GROUP: Final[Mapping[str, Display]] = {"": _group, "peer-link": _peer_link, "sync-channel": _sync_channel}
+"""By the word behind ``display dfs-group 1``."""

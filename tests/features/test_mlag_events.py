@@ -1,0 +1,106 @@
+"""The notifications of dfs-m-lag come from what two real engines do, and are valid by the module."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import pytest
+from lxml import etree
+
+from mlag_agent.app import Device
+from mlag_agent.config import TableSettings
+from mlag_agent.schema.engine import Contents
+from netconf_client import DML, Client, Notification, channel, group
+
+Start = Callable[..., Awaitable[Device]]
+Connect = Callable[..., Awaitable[Client]]
+
+SIM = "urn:mlag-agent:yang:mlag-simulator"
+NAMES = (
+    "sync-channel-up", "sync-channel-down", "peer-link-up", "peer-link-down", "sync-entry-limit",
+    "authentication-failed",
+)  # fmt: skip
+Pair = tuple[Client, Client]
+
+
+@pytest.fixture
+async def devices(start: Start) -> tuple[Device, Device]:
+    return await start("one", tables=TableSettings(arp=4, nd=16)), await start("two")
+
+
+@pytest.fixture
+async def pair(devices: tuple[Device, Device], connect: Connect) -> Pair:
+    """A session with each device; the first one's has subscribed to everything of the module."""
+    one, two = await connect(devices[0]), await connect(devices[1])
+    wanted = "".join(f'<{name} xmlns="{DML}"/>' for name in NAMES)
+    assert (await one.subscribe(f"<filter>{wanted}</filter>")).ok
+    return one, two
+
+
+async def event(devices: tuple[Device, Device], client: Client, name: str, **leafs: str) -> Notification:
+    """The next event of that name with these values; each on the way is valid by the module."""
+    while True:
+        found = await client.notification()
+        document = etree.tostring(found.event, encoding="unicode")
+        library = devices[0].agent.library
+        library.operations.validate(document, Contents.OPERATION, lambda path, message="": None, dangling=True)
+        assert found.leaf("dfs-group-id") == "1"
+        if found.name == name and all(found.leaf(leaf.replace("_", "-")) == text for leaf, text in leafs.items()):
+            return found
+
+
+class TestChannel:
+    async def test_up_and_down(self, devices: tuple[Device, Device], pair: Pair) -> None:
+        one, two = pair
+        await one.edit(group(channel("2001:db8:1::1", "2001:db8:1::2")), "running")
+        await two.edit(group(channel("2001:db8:1::2", "2001:db8:1::1")), "running")
+        await event(devices, one, "peer-link-up", peer_device="two")
+        up = await event(devices, one, "sync-channel-up")
+        assert up.event.tag == f"{{{DML}}}sync-channel-up"
+        assert up.leaf("peer-device") == "two"
+        assert (up.leaf("local-address"), up.leaf("peer-address")) == ("2001:db8:1::1", "2001:db8:1::2")
+        assert up.leaf("tcp-port") == "2048"
+        state = await one.get(group())
+        assert state.leaf("sync-channel", "last-change") == f"{up.time.isoformat(timespec='milliseconds')[:-6]}Z"
+        await one.edit(f'<m-lag xmlns="{DML}" xmlns:x="{NC}" x:operation="delete"/>', "running")
+        down = await event(devices, one, "sync-channel-down", was_up="true")
+        assert down.leaf("reason") == "unconfigured"
+
+    async def test_reason_of_a_misconfigured_pair(self, devices: tuple[Device, Device], pair: Pair) -> None:
+        one, two = pair
+        await one.edit(group(channel("10.1.1.1", "10.1.1.2", 2048, family="ipv4")), "running")
+        await two.edit(group(channel("10.1.1.2", "10.1.1.1", 2049, family="ipv4")), "running")
+        down = await event(devices, one, "sync-channel-down", reason="port-mismatch")
+        assert down.leaf("was-up") == "false"
+        assert "2049" in (down.leaf("detail") or "")
+
+    async def test_peer_that_leaves(self, devices: tuple[Device, Device], pair: Pair) -> None:
+        one, two = pair
+        await one.edit(group(channel("2001:db8:1::1", "2001:db8:1::2")), "running")
+        await two.edit(group(channel("2001:db8:1::2", "2001:db8:1::1")), "running")
+        await event(devices, one, "sync-channel-up")
+        await devices[1].aclose()
+        await event(devices, one, "sync-channel-down", was_up="true")
+        await event(devices, one, "peer-link-down")
+
+
+class TestAlarms:
+    async def test_authentication(self, devices: tuple[Device, Device], pair: Pair) -> None:
+        one, two = pair
+        await one.edit(group(channel("2001:db8:1::1", "2001:db8:1::2"), password="Secret-12"), "running")
+        await two.edit(group(channel("2001:db8:1::2", "2001:db8:1::1"), password="Secret-13"), "running")
+        alarm = await event(devices, one, "authentication-failed", link="peer-link")
+        assert "Secret" not in alarm.text
+
+    async def test_full_table(self, devices: tuple[Device, Device], pair: Pair) -> None:
+        one, _ = pair
+        learned = await one.rpc(
+            f'<learn-entries xmlns="{SIM}"><start-address>10.0.0.1</start-address><count>9</count>'
+            "<interface>Eth-Trunk1</interface><vlan>10</vlan></learn-entries>"
+        )
+        assert learned.leaf("refused") == "5"
+        limit = await event(devices, one, "sync-entry-limit")
+        assert (limit.leaf("type"), limit.leaf("capacity")) == ("arp", "4")
+
+
+NC = "urn:ietf:params:xml:ns:netconf:base:1.0"
