@@ -14,6 +14,7 @@ from mlag_agent.access.control import AccessControl
 from mlag_agent.data.build import EVERYTHING, Selection, build
 from mlag_agent.data.decode import EditNode, OnLeniency
 from mlag_agent.data.defaults import Defaults, Mode
+from mlag_agent.data.edit_defaults import DefaultRules
 from mlag_agent.data.encode import encode_children
 from mlag_agent.data.invocation import Instance
 from mlag_agent.data.lexical import matching_text
@@ -225,6 +226,7 @@ class Agent:
     def __post_init__(self) -> None:
         self.expressions = Expressions(self.library.tree, matching_text, matches)
         self.defaults = Defaults(self.expressions, self.library.engine.canonical, self.library.tree.namespaces)
+        self.reader.rules = DefaultRules(self.defaults, self.basic_mode)
 
     def authorise(self, session: SessionInfo) -> Authorise | None:
         """What a transaction on running asks before it makes the session's change; None: nothing."""

@@ -155,6 +155,7 @@ class _Builder:
         self._served = served
         self._modules = served.modules
         self._leafs: list[tuple[SchemaNode, Any]] = []
+        self._defaults: list[tuple[SchemaNode, Sequence[Any]]] = []
         # Modules that leafrefs lead into: these are implemented too (RFC 7950 section 5.6.5).
         self.referred: set[str] = set()
         self._identities = _derived_identities(ctx)
@@ -241,7 +242,8 @@ class _Builder:
         if kind in (Kind.LEAF, Kind.LEAF_LIST):
             self._leafs.append((node, stmt.search_one("type")))
             given = stmt.search("default") or _typedef_default(stmt)
-            node.defaults = tuple(_default_text(default, node.type) for default in given)
+            node.defaults = tuple(str(default.arg) for default in given)
+            self._defaults.append((node, given))
             if node.mandatory:
                 node.defaults = ()
         node.whens = tuple(
@@ -290,6 +292,9 @@ class _Builder:
 
         for node, _ in self._leafs:
             type_of(node)
+        for node, given in self._defaults:
+            if node.defaults:  # no key has any, nor has a mandatory leaf
+                node.defaults = tuple(_default_text(default, node.type) for default in given)
 
     def _modules_in(self, path: Expression) -> Iterator[str]:
         """Names of the modules that the steps of a leafref's path are in."""
