@@ -103,7 +103,7 @@ def test_augment_deviation_submodule(tmp_path: Path) -> None:
     assert library.tree.find("/a:c/kept").defaults == ("e",)
     assert library.tree.find("/b:sub/y").type is not None
     assert library.tree.modules["b"].submodules[0][0] == "s"
-    assert "submodule s" in (library.text("s", None) or "")
+    assert "submodule s" in library.text(library.schemas[("s", "")])
 
 
 def test_kinds_of_nodes(tmp_path: Path) -> None:
@@ -441,7 +441,7 @@ def test_submodules_of_submodules(tmp_path: Path) -> None:
     path = library.tree.find("/a:c1/y").type.path  # type: ignore[union-attr]
     assert path is not None
     assert path.prefixes["own"] == "urn:a"
-    assert library.text("s2", None) is not None
+    assert ("s2", "") in library.schemas
 
 
 def test_a_submodule_is_not_served_alone(tmp_path: Path) -> None:

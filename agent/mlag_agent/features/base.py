@@ -209,10 +209,13 @@ class Agent:
     sessions: Sessions
     notifier: Notifier
     access: AccessControl
+    factory: Container
     strict: bool
     audit: AuditLog | None = None
     capabilities: tuple[str, ...] = ()
     features: tuple[Feature, ...] = ()
+    on_factory_reset: list[Callable[[], None]] = field(default_factory=list)
+    """Called when the datastores have been reset, by whom something else is kept (RFC 8808 section 2)."""
     startup_changed: list[Callable[[Container, Container, Actor | None], None]] = field(default_factory=list)
     """Called when startup has been replaced, with what it held before, what it holds now, and who asked."""
     basic_mode: Mode = Mode.EXPLICIT
@@ -228,14 +231,14 @@ class Agent:
         self.defaults = Defaults(self.expressions, self.library.engine.canonical, self.library.tree.namespaces)
         self.reader.rules = DefaultRules(self.defaults, self.basic_mode)
 
-    def authorise(self, session: SessionInfo) -> Authorise | None:
-        """What a transaction on running asks before it makes the session's change; None: nothing."""
-        if not self.access.active and self.audit is None:
-            return None
+    def authorise(self, session: SessionInfo) -> Authorise:
+        """What a transaction on running asks before it makes the session's change: partial locks, access control."""
 
         def check(change: ChangeSet) -> None:
             if self.audit is not None:
                 self.audit.changing(session, Datastore.RUNNING, change.changes)
+            if self.stores.partial_locks:
+                self.stores.partial_locks.check(session.session_id, change.old, change.new)
             if self.access.active:
                 self.access.check_change(session, change.old, change.new)
 
