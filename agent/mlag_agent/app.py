@@ -18,15 +18,8 @@ from mlag_agent.access.logins import LoginDelays
 from mlag_agent.access.sealing import Sealer
 from mlag_agent.access.users import Users
 from mlag_agent.config import Settings, cache_folder, make_audit, make_ca_keys, make_fabric, make_modules, make_users
-<<<<<<< HEAD
-from mlag_agent.data.decode import Operation
 from mlag_agent.data.defaults import Mode
-from mlag_agent.data.edit import Editor
-from mlag_agent.data.encode import encode_children
-from mlag_agent.data.tree import Container, empty
-=======
 from mlag_agent.data.tree import empty
->>>>>>> main
 from mlag_agent.datastore.confirmed import CallLater, ConfirmedCommits
 from mlag_agent.datastore.payload import PayloadReader
 from mlag_agent.datastore.persist import Journal

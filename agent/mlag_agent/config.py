@@ -258,13 +258,10 @@ class Settings(_Frozen, frozen=True):
     candidate: Literal["shared", "private", "none"] = "shared"
     writable_running: bool = True
     startup: bool = False
-<<<<<<< HEAD
     with_defaults: Literal["explicit", "trim", "report-all"] = "explicit"
     """The basic mode of RFC 6243."""
-=======
     factory_default: str | None = None
     """A file with the configuration that a device without any begins with."""
->>>>>>> main
     yang_dirs: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
     """More modules to serve, each as ``name``, ``name:feature1,feature2`` or ``name:*`` for all of its features."""

@@ -121,11 +121,6 @@ async def _get(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Reply:
 
 
 async def _get_config(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Reply:
-<<<<<<< HEAD
-    root = agent.stores.get(datastore(rpc, "source"), session.session_id)
+    root = agent.stores.get(datastore(agent, rpc, "source"), session.session_id)
     wanted = read_filter(agent, session, rpc)
     return await read_reply(agent, session, root, wanted, read_mode(agent, rpc), config_only=True)
-=======
-    root = agent.stores.get(datastore(agent, rpc, "source"), session.session_id)
-    return await read_reply(agent, session, root, read_filter(agent, session, rpc))
->>>>>>> main
