@@ -18,6 +18,7 @@ from mlag_agent.access.logins import LoginDelays
 from mlag_agent.access.sealing import Sealer
 from mlag_agent.access.users import Users
 from mlag_agent.config import Settings, cache_folder, make_audit, make_ca_keys, make_fabric, make_modules, make_users
+from mlag_agent.data.defaults import Mode
 from mlag_agent.data.tree import empty
 from mlag_agent.datastore.confirmed import CallLater, ConfirmedCommits
 from mlag_agent.datastore.payload import PayloadReader
@@ -38,6 +39,7 @@ from mlag_agent.features import (
     notifications,
     partial_lock,
     simulator,
+    with_defaults,
     yang_library,
 )
 from mlag_agent.features.base import Agent, Feature
@@ -185,6 +187,7 @@ class Device:
         await engine.start()
         features = (
             *_netconf_features(settings),
+            with_defaults.feature(Mode(settings.with_defaults)),
             monitoring.FEATURE,
             yang_library.FEATURE,
             factory.FEATURE,
@@ -304,6 +307,7 @@ class Device:
             strict=settings.strict,
             capabilities=_capabilities(library, features),
             features=features,
+            basic_mode=Mode(settings.with_defaults),
         )
 
     def _open_log(self, library: SchemaLibrary, folder: Path) -> ReplayLog | None:
