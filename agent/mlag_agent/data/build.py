@@ -6,7 +6,7 @@ that somebody may want the node, and a list may be ``Rows``, of which single ent
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from mlag_agent.data.tree import AnyData, Container, Keys, LeafList, ListNode, Node
 from mlag_agent.schema.nodes import Kind, SchemaNode
 
-__all__ = ["EVERYTHING", "Rows", "Selection", "build", "build_entries", "text"]
+__all__ = ["EVERYTHING", "Along", "Below", "Rows", "Selection", "build", "build_entries", "text"]
 
 
 class Selection(Protocol):
@@ -38,6 +38,39 @@ class _Everything:
 
 
 EVERYTHING: Selection = _Everything()
+
+
+class Below:
+    """Some children of an instance, each with all below it."""
+
+    keys: Collection[Keys] | None = None
+
+    def __init__(self, nodes: Collection[SchemaNode]) -> None:
+        self._nodes = nodes
+
+    def below(self, node: SchemaNode) -> Selection | None:
+        """Everything of one of the nodes."""
+        return EVERYTHING if node in self._nodes else None
+
+
+class Along:
+    """One instance path: of each list on the way one entry, with its keys, and everything of the last node.
+
+    ``steps`` are those from here on, each a schema node with the keys of the entry.
+    """
+
+    def __init__(self, steps: Sequence[tuple[SchemaNode, Keys]], keys: Keys = ()) -> None:
+        self._steps = steps
+        self.keys: Collection[Keys] | None = (keys,) if keys else None
+
+    def below(self, node: SchemaNode) -> Selection | None:
+        """The next step, and the keys of this one."""
+        if not self._steps:
+            return EVERYTHING
+        wanted, keys = self._steps[0]
+        if node is wanted:
+            return Along(self._steps[1:], keys)
+        return EVERYTHING if node.parent is not None and node in node.parent.key_nodes else None
 
 
 @dataclass(frozen=True, slots=True)

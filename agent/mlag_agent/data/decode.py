@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from lxml import etree
 
 from mlag_agent.data.edit_node import NETCONF_NS, YANG_NS, EditNode, Insert, Operation
+from mlag_agent.data.encode import DEFAULT_NS
 from mlag_agent.data.path import key_predicates
 from mlag_agent.errors import ErrorTag, InfoElement, RpcError
 from mlag_agent.schema.nodes import Choice, Kind, LeafType, Module, SchemaNode, SchemaTree
@@ -40,20 +41,28 @@ class Decoder:
         self._tree = tree
         self._config_only = config_only
         self._strict = strict
-        self._on_leniency = on_leniency or (lambda name: None)
+        self.on_leniency = on_leniency or (lambda name: None)
         self._found: list[RpcError] = []
         self._count = 0
         self._mixed = False
         # Whether libyang can check the client's own text: no attribute, leniency or violation was met.
         self.verbatim = True
 
-    def decode(self, elements: Iterable[etree._Element], parent: SchemaNode) -> list[EditNode]:
-        """The payload below ``parent`` (the data root, or an rpc's input); violations go to ``errors``."""
+    def decode(
+        self, elements: Iterable[etree._Element], parent: SchemaNode, holder: EditNode | None = None
+    ) -> list[EditNode]:
+        """The payload below ``parent`` (the data root, or an rpc's input); violations go to ``errors``.
+
+        ``holder``: the node of ``parent`` that the nodes are put into, whose place their paths begin with.
+        """
         elements = list(elements)
         self._mixed = any(_MIXED(element) for element in elements)
-        holder = EditNode(parent, None)
-        self._children(elements, holder, top=True)
-        return holder.children
+        if holder is not None:
+            self._children(elements, holder)
+            return holder.children
+        root = EditNode(parent, None)
+        self._children(elements, root, top=True)
+        return root.children
 
     @property
     def errors(self) -> list[RpcError]:
@@ -69,7 +78,7 @@ class Decoder:
 
     def _lenient(self, name: str) -> None:
         self.verbatim = False
-        self._on_leniency(name)
+        self.on_leniency(name)
 
     def _children(self, elements: Iterable[etree._Element], parent: EditNode, *, top: bool = False) -> None:
         owner = None if top else parent
@@ -121,14 +130,19 @@ class Decoder:
             node.keys = tuple([leafs[key] for key in schema.key_nodes])
         except KeyError:
             return False
+        if len(node.keys) > 1 and tuple(leaf for leaf in leafs if leaf in schema.key_nodes) != schema.key_nodes:
+            return False
         node.leafs = leafs
         return True
 
     def _match(self, element: etree._Element, parent: EditNode, top: bool) -> SchemaNode | None:
         name = etree.QName(element)
         schema = parent.schema
-        if name.namespace is None or (name.namespace == NETCONF_NS and schema.module.namespace != NETCONF_NS):
-            # The NETCONF namespace is that of a client library's own default declaration: no data node is in it.
+        if name.namespace in (None, YANG_NS) or (
+            name.namespace == NETCONF_NS and schema.module.namespace != NETCONF_NS
+        ):
+            # The namespaces of <rpc> and <action> are those of the client's own default declaration there: no data
+            # node is in them.
             found = schema.child(name.localname)
             if found is None or self._strict:
                 expected = found.namespace if found is not None else schema.namespace
@@ -271,7 +285,16 @@ class Decoder:
             )
         if missing:
             return False
-        node.keys = tuple(present[key].value or "" for key in node.schema.key_nodes)
+        keys = [present[key] for key in node.schema.key_nodes]
+        if len(keys) > 1 and [child for child in node.children if child in keys] != keys:
+            if self._strict:
+                order = ", ".join(node.schema.keys)
+                words = f"the keys of {node.schema.path} must come in the order {order} (RFC 7950 section 7.8.5)"
+                self._bad_element(node.path, keys[0].schema.name, words)
+                return False
+            self._lenient("keys-out-of-order")
+            node.keep([*keys, *(child for child in node.children if child not in keys)])
+        node.keys = tuple(key.value or "" for key in keys)
         return True
 
     def _attributes(self, node: EditNode, element: etree._Element, *, only_known: bool = True) -> bool:
@@ -285,10 +308,24 @@ class Decoder:
                     return False
             elif name.namespace == YANG_NS and name.localname in ("insert", "key", "value") and self._config_only:
                 insert[name.localname] = text
+            elif name.namespace == DEFAULT_NS and name.localname == "default" and self._config_only:
+                if not self._default(node, text):
+                    return False
             elif only_known and name.namespace != "http://www.w3.org/XML/1998/namespace":
                 self._bad_attribute(node, ErrorTag.UNKNOWN_ATTRIBUTE, name.localname, f"unknown attribute {raw!s}")
                 return False
         return self._insert(node, element, insert) if insert else True
+
+    def _default(self, node: EditNode, text: str) -> bool:
+        """The attribute of default data (RFC 6243 section 6)."""
+        if text not in ("true", "1", "false", "0") or node.schema.type is None:
+            words = f'default="{text}" must be true or false, on a leaf or leaf-list'
+            self._bad_attribute(node, ErrorTag.BAD_ATTRIBUTE, "default", words)
+            return False
+        if text in ("true", "1"):
+            node.is_default = True
+            node.plain = False
+        return True
 
     def _operation(self, node: EditNode, name: etree.QName, text: str) -> bool:
         if not name.namespace:

@@ -11,9 +11,10 @@ from mlag_agent.data.edit_node import EditNode, Insert
 from mlag_agent.data.encode import leaf_element
 from mlag_agent.data.lexical import canonical_text
 from mlag_agent.schema.nodes import Kind, SchemaNode
+from mlag_agent.schema.operations import OUTPUT_SUFFIX
 from mlag_agent.schema.violations import ValueLookup
 
-__all__ = ["Canonical", "Transforms", "canonicalise", "check_document", "value_lookup"]
+__all__ = ["Canonical", "Transforms", "canonicalise", "check_document", "value_lookup", "within"]
 
 Transforms = Mapping[SchemaNode, Callable[[str], str]]
 """What becomes of a leaf's value on its way into a datastore: secrets are sealed.  May raise RpcFailure."""
@@ -128,11 +129,20 @@ def _document(schema: SchemaNode, value: str, holder: EditNode | None, namespace
     text = leaf_element(schema, value, namespaces)
     parent = schema.parent
     while parent is not None and parent.kind is not Kind.ROOT:
-        keys = ""
+        if parent.kind in (Kind.INPUT, Kind.OUTPUT):  # with its operation, as in the operations context
+            operation = parent.parent
+            assert operation is not None
+            name = operation.name + (OUTPUT_SUFFIX if parent.kind is Kind.OUTPUT else "")
+            text = f"<{name}{operation.head.removeprefix(operation.name)}>{text}</{name}>"
+            holder = holder.parent.parent if holder is not None and holder.parent is not None else None
+            parent = operation.parent
+            continue
         if parent.kind is Kind.LIST and holder is not None:
-            pairs = zip(parent.key_nodes, holder.keys, strict=True)
-            keys = "".join(leaf_element(key, given, namespaces) for key, given in pairs if key is not schema)
-        text = f"<{parent.head}>{keys}{text}{parent.closing}"
+            pairs = zip(parent.key_nodes, holder.keys, strict=True)  # in their order, which libyang asks for
+            own = schema in parent.key_nodes
+            keys = (text if key is schema else leaf_element(key, given, namespaces) for key, given in pairs)
+            text = "".join(keys) if own else "".join(keys) + text
+        text = f"<{parent.head}>{text}{parent.closing}"
         holder = None if holder is None else holder.parent
         parent = parent.parent
     return text
@@ -174,6 +184,9 @@ class _Index:
 
     def _fill(self, nodes: Iterable[EditNode], parent: str, names: str) -> None:
         for node in nodes:
+            if node.schema.kind in (Kind.INPUT, Kind.OUTPUT):
+                self._fill(node.children, parent, names)
+                continue
             path = node.step(parent)
             bare = f"{names}/{node.schema.name}"
             self._paths.setdefault(path, node)
@@ -184,6 +197,7 @@ class _Index:
 
     def find(self, path: str, message: str) -> EditNode | None:
         """The node that libyang means."""
+        path = _SUFFIX.sub("", path) if OUTPUT_SUFFIX in path else path
         node = self._paths.get(path)
         if node is not None:
             return node
@@ -200,6 +214,7 @@ class _Index:
         return rest.popleft() if len(rest) > 1 else rest[0]
 
 
+_SUFFIX = re.compile(re.escape(OUTPUT_SUFFIX) + r"(?=/|$)")
 _QUOTED = re.compile(r'"([^"]*)"')
 _NOT_A_NAME = re.compile(r"\[[^\[\]]*(?:'[^']*'|\"[^\"]*\")?\]|(?<=/)[\w.-]+:")
 
@@ -207,3 +222,14 @@ _NOT_A_NAME = re.compile(r"\[[^\[\]]*(?:'[^']*'|\"[^\"]*\")?\]|(?<=/)[\w.-]+:")
 def _bare(path: str) -> str:
     """The path's names alone: no predicates, no module names."""
     return _NOT_A_NAME.sub("", path)
+
+
+def within(node: EditNode) -> Callable[[str], bool]:
+    """Whether a path of libyang's is that of ``node``, which must be the only one of its schema node, or below it."""
+    own = _bare(node.path)
+
+    def test(path: str) -> bool:
+        bare = _SUFFIX.sub("", _bare(path))
+        return bare == own or bare.startswith(f"{own}/")
+
+    return test

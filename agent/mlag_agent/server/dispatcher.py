@@ -9,12 +9,12 @@ from dataclasses import replace
 from lxml import etree
 
 from mlag_agent.data.build import build
-from mlag_agent.data.decode import NETCONF_NS
+from mlag_agent.data.decode import NETCONF_NS, YANG_NS
 from mlag_agent.data.encode import encode
 from mlag_agent.errors import ErrorTag, ErrorType, InfoElement, RpcError, RpcFailure, SchemaError
 from mlag_agent.features.base import Agent, Data, Handler, Ok, Output, Reply, RpcInput, SessionInfo
-from mlag_agent.schema.nodes import SchemaNode
-from mlag_agent.server.parameters import read_parameters
+from mlag_agent.schema.nodes import Kind, SchemaNode
+from mlag_agent.server.parameters import check_exists, find_action, read_action, read_parameters
 from mlag_agent.wire import messages
 from mlag_agent.wire.session import RpcReceived
 from mlag_agent.wire.xml import split_name
@@ -23,6 +23,7 @@ __all__ = ["Dispatcher"]
 
 _LOG = logging.getLogger(__name__)
 _OK = b"<ok/>"
+_ACTION = f"{{{YANG_NS}}}action"
 
 MAX_NAME = 64
 """Characters of an operation's name that the audit log takes; it may be any that a client makes up."""
@@ -65,13 +66,15 @@ class Dispatcher:
     async def _reply_to(self, session: SessionInfo, received: RpcReceived) -> tuple[bytes, Sequence[RpcError]]:
         attributes = received.attributes
         try:
-            schema = self._operation(received.operation, session)
-            if self._agent.access.active:
-                self._agent.access.check_exec(session, schema)
-            handler = self._handlers.get(schema)
-            if handler is None:
-                raise RpcFailure(_not_supported(schema))
-            given = self._parameters(session, schema, received.operation)
+            if received.operation.tag == _ACTION:
+                schema, given = self._action(session, received.operation)
+                handler = self._handler(schema)
+            else:
+                schema = self._operation(received.operation, session)
+                if self._agent.access.active:
+                    self._agent.access.check_exec(session, schema)
+                handler = self._handler(schema)
+                given = self._parameters(session, schema, received.operation)
             result = await handler(self._agent, session, given)
             return messages.reply(attributes, self._body(schema, result)), ()
         except RpcFailure as failure:
@@ -85,11 +88,19 @@ class Dispatcher:
 
     def _parameters(self, session: SessionInfo, schema: SchemaNode, operation: etree._Element) -> RpcInput:
         try:
-            return read_parameters(
-                self._agent.library, schema, operation, strict=self._agent.strict, on_leniency=session.on_leniency
-            )
+            return read_parameters(self._agent, schema, operation, on_leniency=session.on_leniency)
         except RpcFailure as failure:
             raise RpcFailure(*map(self._explained, failure.errors)) from failure
+
+    def _action(self, session: SessionInfo, element: etree._Element) -> tuple[SchemaNode, RpcInput]:
+        """Nothing is said about data, or about parameters, before it is clear that the session may run the action."""
+        agent = self._agent
+        found = find_action(agent, element, on_leniency=session.on_leniency)
+        schema = found.invocation.schema
+        if agent.access.active:
+            agent.access.check_action(session, schema, found.instance.place)
+        check_exists(agent, schema, found.instance)
+        return schema, read_action(agent, found, on_leniency=session.on_leniency)
 
     def _explained(self, error: RpcError) -> RpcError:
         """A parameter that the settings take away is no misspelt one."""
@@ -108,6 +119,13 @@ class Dispatcher:
         words = f"internal error ({type(bug).__name__}); the agent's log has the details"
         found = (RpcError(ErrorTag.OPERATION_FAILED, words),)
         return messages.error_reply(received.attributes, found), found
+
+    def _handler(self, schema: SchemaNode) -> Handler:
+        handler = self._handlers.get(schema)
+        if handler is None:
+            words = f"{schema.path} has no code behind it on this server"
+            raise RpcFailure(RpcError(ErrorTag.OPERATION_NOT_SUPPORTED, words, type=ErrorType.PROTOCOL))
+        return handler
 
     def _operation(self, element: etree._Element, session: SessionInfo) -> SchemaNode:
         namespace, name = split_name(element)
@@ -149,8 +167,7 @@ class Dispatcher:
             return messages.data(result.content, namespace=result.namespace)
         assert isinstance(result, Output)
         output = schema.child("output")
-        if output is None:
-            raise SchemaError(f"{schema.path} has no output")
+        assert output is not None  # pyang gives every rpc and action one
         made = build(output, result.values)
         return encode(made.children.items(), self._namespaces) or _OK
 
@@ -167,22 +184,18 @@ def datastore_named(operation: etree._Element) -> str | None:
     return None
 
 
-def _not_supported(schema: SchemaNode) -> RpcError:
-    words = f"{schema.path} has no code behind it on this server"
-    return RpcError(ErrorTag.OPERATION_NOT_SUPPORTED, words, type=ErrorType.PROTOCOL)
-
-
 def _handlers(agent: Agent) -> Mapping[SchemaNode, Handler]:
     tree = agent.library.tree
     by_name = {f"{node.module.name}:{node.name}": node for node in tree.rpcs.values()}
+    by_name |= {node.path: node for node in tree.data.everything() if node.kind is Kind.ACTION}
     handlers: dict[SchemaNode, Handler] = {}
     for feature in agent.features:
-        for name, handler in feature.rpcs.items():
+        for name, handler in (*feature.rpcs.items(), *feature.actions.items()):
             if name not in by_name:
                 raise SchemaError(f"feature {feature.name} handles {name}, which no module has")
             handlers[by_name[name]] = handler
-        for request in () if feature.data_only else feature.modules:
-            for name, node in by_name.items():
-                if node.module.name == request.name and node not in handlers:
-                    raise SchemaError(f"the rpc {name} has no handler in feature {feature.name}")
+        served = set() if feature.data_only else {request.name for request in feature.modules}
+        for name, node in by_name.items():
+            if node.module.name in served and node not in handlers:
+                raise SchemaError(f"the {node.kind.name.lower()} {name} has no handler in feature {feature.name}")
     return handlers
