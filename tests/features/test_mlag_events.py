@@ -120,7 +120,8 @@ class TestPairing:
         assert changed.leaf("new-role") == "master"
         await devices[1].aclose()
         failed = await event(devices, one, "dfs-pairing-failed")
-        assert failed.leaf("causation") == "timeout"
+        # The hello that cannot be sent, and the one that does not come: whichever is noticed first.
+        assert failed.leaf("causation") in ("peer-link-down", "timeout")
 
     async def test_an_interface_alone_reaches_the_engine(self, devices: tuple[Device, Device], pair: Pair) -> None:
         """The peer-link is configured in another module than the group."""
