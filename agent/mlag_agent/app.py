@@ -36,9 +36,11 @@ from mlag_agent.features import (
     netconf_events,
     notifications,
     simulator,
+    subscriptions,
     yang_library,
 )
 from mlag_agent.features.base import Agent, Feature
+from mlag_agent.features.delivery import Claims
 from mlag_agent.mlag import DeviceIdentity, Engine, EngineTimers, TableCapacity
 from mlag_agent.models import find_model
 from mlag_agent.notify.clock import Clock
@@ -168,12 +170,14 @@ class Device:
             reserved_ports=self._own_ports,
         )
         await engine.start()
+        claims = Claims()
         features = (
             *_netconf_features(settings),
             monitoring.FEATURE,
             yang_library.FEATURE,
             factory.FEATURE,
-            notifications.feature(),
+            notifications.feature(claims),
+            subscriptions.feature(claims),
             netconf_events.FEATURE,
             interfaces.feature(),
             mlag.feature(engine, model),
