@@ -158,7 +158,7 @@ class Case:
     name: str
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class SchemaNode:
     """One schema node; compared by identity, never changed once the tree is built.
 
@@ -218,6 +218,9 @@ class SchemaNode:
             self.keeps_space = self.type.white_space_matters
             self.verbatim = self.type.lexical is Lexical.VERBATIM
 
+    def __repr__(self) -> str:
+        return f"<SchemaNode {self.path}>"
+
     @property
     def namespace(self) -> str:
         """The XML namespace of the node's instances."""
@@ -258,7 +261,7 @@ class SchemaNode:
             yield from node.everything()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class SchemaTree:
     """The whole served schema.
 
