@@ -90,7 +90,8 @@ async def test_rules_hold_from_when_they_change(device: Device, session: Client,
 
 async def test_pushed_data_is_what_the_session_may_read(device: Device, session: Client, guest: Client) -> None:
     hidden = deny(
-        f'<path xmlns:d="{DML}">/d:m-lag/d:dfs-groups/d:dfs-group/d:peer-link-source</path><access-operations>read</access-operations>'
+        f'<path xmlns:d="{DML}">/d:m-lag/d:dfs-groups/d:dfs-group/d:peer-link-source</path>'
+        "<access-operations>read</access-operations>"
     )
     assert (await session.edit(hidden, "running")).ok
     reply = await guest.rpc(
