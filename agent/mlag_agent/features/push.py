@@ -16,12 +16,12 @@ from typing import Any
 from mlag_agent.data.encode import encode_children
 from mlag_agent.data.filter import SubtreeFilter
 from mlag_agent.data.lexical import matching_text
+from mlag_agent.data.patch import patch_edits
 from mlag_agent.data.tree import Container, merge, same
 from mlag_agent.data.xpath import Scope, XPathError, XPathFilter
 from mlag_agent.datastore.subscriber import ChangeSet
 from mlag_agent.errors import RpcFailure
 from mlag_agent.features.base import Agent, RpcInput, SessionInfo
-from mlag_agent.features.push_patch import patch_edits
 from mlag_agent.features.reading import Filter, apply_filter
 from mlag_agent.features.subscription import XML, FilterSpec, Subscription, time_of
 from mlag_agent.features.subscription_errors import PUSH, PUSH_NS, SUBSCRIBED, bad_parameter, refusal

@@ -8,7 +8,7 @@ from urllib.parse import quote
 from mlag_agent.data.diff import Change, ChangeKind, changes
 from mlag_agent.data.encode import encode, escape
 from mlag_agent.data.path import steps
-from mlag_agent.data.tree import Container, LeafList, ListNode, Node
+from mlag_agent.data.tree import AnyData, Container, LeafList, ListNode, Node
 from mlag_agent.schema.nodes import Kind, SchemaNode, SchemaTree
 
 __all__ = ["patch_edits"]
@@ -35,7 +35,7 @@ def patch_edits(old: Container, new: Container, tree: SchemaTree, excluded: Coll
 def _standing_alone(schema: SchemaNode, value: Node, tree: SchemaTree) -> bytes:
     """One element with its namespace, which it has from its parent elsewhere."""
     made = encode([(schema, value)], tree.namespaces)
-    if schema.head != schema.name:
+    if schema.head != schema.name or isinstance(value, AnyData):
         return made
     return f'<{schema.name} xmlns="{schema.namespace}"'.encode() + made[len(schema.name) + 1 :]
 
@@ -90,12 +90,14 @@ def _values(change: Change, target: str) -> Iterator[_Edit]:
 
 
 def _order(change: Change, target: str) -> Iterator[_Edit]:
-    """A list whose order has changed: what is gone goes, what is new comes, and all move to the end in turn."""
+    """A list whose order has changed: what is gone goes, what is new comes, and where that is not enough all move."""
     old = {entry.keys: entry for entry in change.old} if isinstance(change.old, ListNode) else {}
     new = {entry.keys: entry for entry in change.new} if isinstance(change.new, ListNode) else {}
     for keys in old:
         if keys not in new:
             yield "delete", f"{target}={_keys(keys)}", None, ""
+    as_it_comes = [keys for keys in old if keys in new] + [keys for keys in new if keys not in old]
+    moves = as_it_comes != list(new)
     for keys, entry in new.items():
         at = f"{target}={_keys(keys)}"
         value = (change.schema, ListNode.of(change.schema, [entry]))
@@ -105,7 +107,8 @@ def _order(change: Change, target: str) -> Iterator[_Edit]:
             continue
         if before != entry:
             yield "replace", at, value, ""
-        yield "move", at, None, "<where>last</where>"
+        if moves:
+            yield "move", at, None, "<where>last</where>"
 
 
 def _target(path: str, tree: SchemaTree) -> str:
