@@ -39,6 +39,7 @@ __all__ = [
     "FabricSettings",
     "LimitSettings",
     "ListenSettings",
+    "MetricsSettings",
     "NotificationSettings",
     "Settings",
     "TableSettings",
@@ -136,6 +137,13 @@ class CallHomeSettings(_Frozen, frozen=True):
     reconnect_interval: Annotated[float, msgspec.Meta(ge=5, le=300)] = 5
     keepalive_interval: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 60
     keepalive_count: Annotated[int, msgspec.Meta(ge=1, le=30)] = 3
+
+
+class MetricsSettings(_Frozen, frozen=True):
+    """Where Prometheus and health checks may ask; there is no authentication.  Port 0 takes a free one."""
+
+    port: Port
+    host: str = "127.0.0.1"
 
 
 class LimitSettings(_Frozen, frozen=True):
@@ -239,6 +247,7 @@ class Settings(_Frozen, frozen=True):
     tls: TlsSettings | None = None
     call_home: tuple[CallHomeSettings, ...] = ()
     limits: LimitSettings = LimitSettings()
+    metrics: MetricsSettings | None = None
     users: tuple[UserSettings, ...] = ()
     access: AccessSettings = AccessSettings()
     audit: AuditSettings = AuditSettings()
@@ -249,9 +258,23 @@ class Settings(_Frozen, frozen=True):
     candidate: Literal["shared", "private", "none"] = "shared"
     writable_running: bool = True
     startup: bool = False
+    with_defaults: Literal["explicit", "trim", "report-all"] = "explicit"
+    """The basic mode of RFC 6243."""
+    factory_default: str | None = None
+    """A file with the configuration that a device without any begins with."""
     yang_dirs: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
     """More modules to serve, each as ``name``, ``name:feature1,feature2`` or ``name:*`` for all of its features."""
+    hooks: tuple[str, ...] = ()
+    """Python files with behaviour for modules (``mlag_agent.hooks``)."""
+    replies: tuple[str, ...] = ()
+    """XML files with canned replies."""
+    hook_timeout: Annotated[float, msgspec.Meta(gt=0, le=3600)] = 30.0
+    """Seconds in which a function of a hook has to answer."""
+    control: bool = True
+    """Whether ``mlag-agent ctl`` is answered, on a socket in the state folder."""
+    log_length: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 1000
+    """Operations that the record for ``ctl log`` keeps."""
     schema_cache: str = "auto"
     """What loading modules has given, from start to start: a folder, ``auto`` for the user's cache folder, ``off``."""
 

@@ -103,7 +103,7 @@ def test_augment_deviation_submodule(tmp_path: Path) -> None:
     assert library.tree.find("/a:c/kept").defaults == ("e",)
     assert library.tree.find("/b:sub/y").type is not None
     assert library.tree.modules["b"].submodules[0][0] == "s"
-    assert "submodule s" in (library.text("s", None) or "")
+    assert "submodule s" in library.text(library.schemas[("s", "")])
 
 
 def test_kinds_of_nodes(tmp_path: Path) -> None:
@@ -258,10 +258,15 @@ def test_rpc_of_a_submodule_and_of_yang_1(operations: SchemaLibrary) -> None:
 
 
 def test_what_operations_refer_to(operations: SchemaLibrary) -> None:
-    tree = operations.tree
-    assert {node.path for node in tree.operation("/a:go").refers} == {"/a:data"}
-    assert {node.path for node in tree.operation("/old:r").refers} == {"/old:l"}
-    assert tree.operation("/a:in-sub").refers == frozenset()
+    def refers(path: str, direction: str = "input") -> set[str]:
+        holder = operations.tree.operation(path).child(direction)
+        assert holder is not None
+        return {node.path for node in holder.refers}
+
+    assert refers("/a:go") == {"/a:data"}
+    assert refers("/a:go", "output") == set()
+    assert refers("/old:r") == {"/old:l"}
+    assert refers("/a:in-sub") == set()
 
 
 def test_every_module_of_the_ietf_that_pyang_brings(tmp_path: Path) -> None:
@@ -441,7 +446,7 @@ def test_submodules_of_submodules(tmp_path: Path) -> None:
     path = library.tree.find("/a:c1/y").type.path  # type: ignore[union-attr]
     assert path is not None
     assert path.prefixes["own"] == "urn:a"
-    assert library.text("s2", None) is not None
+    assert ("s2", "") in library.schemas
 
 
 def test_a_submodule_is_not_served_alone(tmp_path: Path) -> None:
@@ -556,3 +561,28 @@ def test_features_that_cannot_be(tmp_path: Path) -> None:
     library = load(tmp_path, ModuleRequest("a"), ModuleRequest("i", ("*",)))
     assert library.tree.modules["i"].features == ("far",)
     assert "imported" in names(library.tree.find("/a:c"))
+
+
+def test_defaults_name_identities_by_module(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        "a",
+        """
+        identity base; identity one { base base; }
+        typedef kind { type identityref { base base; } default a:one; }
+        typedef many { type string; default "x"; }
+        container c {
+          leaf own { type identityref { base base; } default one; }
+          leaf typed { type kind; }
+          leaf either { type union { type uint8; type kind; } default a:one; }
+          leaf text { type union { type uint8; type string; } default "a:one"; }
+          leaf-list ll { type many; }
+          leaf-list some { type many; min-elements 1; }
+        }
+        """,
+    )
+    tree = load(tmp_path, "a").tree
+    found = {name: tree.find(f"/a:c/{name}").defaults for name in ("own", "typed", "either", "text", "ll", "some")}
+    assert found == {
+        "own": ("a:one",), "typed": ("a:one",), "either": ("a:one",), "text": ("a:one",), "ll": ("x",), "some": (),
+    }  # fmt: skip

@@ -13,6 +13,8 @@ from mlag_agent.access.audit import AuditLog
 from mlag_agent.access.control import AccessControl
 from mlag_agent.data.build import EVERYTHING, Selection, build, from_nodes
 from mlag_agent.data.decode import EditNode, OnLeniency
+from mlag_agent.data.defaults import Defaults, Mode
+from mlag_agent.data.edit_defaults import DefaultRules
 from mlag_agent.data.encode import encode_children
 from mlag_agent.data.invocation import Instance
 from mlag_agent.data.lexical import matching_text
@@ -222,6 +224,7 @@ class Agent:
     sessions: Sessions
     notifier: Notifier
     access: AccessControl
+    factory: Container
     strict: bool
     audit: AuditLog | None = None
     capabilities: tuple[str, ...] = ()
@@ -232,24 +235,31 @@ class Agent:
     """What runs it instead, or where no feature does: hooks and canned replies (``mlag_agent.foreign``)."""
     record: Callable[[SessionInfo, str, str | None, Sequence[RpcError], Sequence[str]], None] | None = None
     """Takes note of each operation: session, what, datastore, errors, leniencies used."""
+    on_factory_reset: list[Callable[[], None]] = field(default_factory=list)
+    """Called when the datastores have been reset, by whom something else is kept (RFC 8808 section 2)."""
     startup_changed: list[Callable[[Container, Container, Actor | None], None]] = field(default_factory=list)
     """Called when startup has been replaced, with what it held before, what it holds now, and who asked."""
+    basic_mode: Mode = Mode.EXPLICIT
+    """What replies show of defaults when nothing else is asked for (RFC 6243 section 2)."""
     expressions: Expressions = field(init=False)
     """XPath on the data of this schema."""
+    defaults: Defaults = field(init=False)
     evaluating: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while a costly expression is evaluated in a thread: one at a time."""
 
     def __post_init__(self) -> None:
         self.expressions = Expressions(self.library.tree, matching_text, matches)
+        self.defaults = Defaults(self.expressions, self.library.engine.canonical, self.library.tree.namespaces)
+        self.reader.rules = DefaultRules(self.defaults, self.basic_mode)
 
-    def authorise(self, session: SessionInfo) -> Authorise | None:
-        """What a transaction on running asks before it makes the session's change; None: nothing."""
-        if not self.access.active and self.audit is None:
-            return None
+    def authorise(self, session: SessionInfo) -> Authorise:
+        """What a transaction on running asks before it makes the session's change: partial locks, access control."""
 
         def check(change: ChangeSet) -> None:
             if self.audit is not None:
                 self.audit.changing(session, Datastore.RUNNING, change.changes)
+            if self.stores.partial_locks:
+                self.stores.partial_locks.check(session.session_id, change.old, change.new)
             if self.access.active:
                 self.access.check_change(session, change.old, change.new)
 

@@ -41,7 +41,7 @@ def check_invocation(agent: Agent, invocation: Invocation, *, types_only: bool =
         engine.check_payload(document, lookup)
         canonicalise(nodes, engine, {})
         return
-    refers = invocation.schema.refers
+    refers = holder.schema.refers
     if holder.schema.points:
         refers |= frozenset(_pointed_to(agent, holder))
     if refers or dangling:
@@ -95,7 +95,7 @@ def check_types(agent: Agent, schema: SchemaNode, direction: Kind, elements: Ite
         raise RpcFailure(*decoder.errors)
     document = invocation.document(agent.library.tree.namespaces)
     lookup = value_lookup((invocation.top,))
-    agent.library.operations.check_payload(document, lookup, within=within(invocation.operation))
+    agent.library.operations.check_payload(document, lookup, keyless=True)
 
 
 def not_supported(schema: SchemaNode) -> RpcError:

@@ -20,7 +20,7 @@ async def edit_config(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Repl
     An absent test-option leaves the constraints of the candidate to commit and validate: clients build a
     configuration in steps.  Running is always checked.  stop-on-error is treated as rollback-on-error (INTEROP 8).
     """
-    target = datastore(rpc, "target")
+    target = datastore(agent, rpc, "target")
     agent.stores.check_writable(target, session.session_id)
     default = Operation(rpc.required("default-operation"))
     test = rpc.leaf("test-option") if "test-option" in rpc else None
@@ -40,7 +40,7 @@ async def edit_config(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Repl
         agent.access.check_named(session, nodes)
 
     def edited() -> Container:
-        editor = Editor()
+        editor = Editor(agent.reader.rules)
         after = editor.apply(agent.stores.get(target, session.session_id), nodes, default)
         problems.extend(editor.errors)
         if problems and not keep_going:
@@ -64,10 +64,10 @@ async def edit_config(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Repl
 
 async def copy_config(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Reply:
     """RFC 6241 section 7.3.  The candidate is only checked for types, as by edit-config; the others entirely."""
-    target = datastore(rpc, "target")
+    target = datastore(agent, rpc, "target")
     agent.stores.check_writable(target, session.session_id)
     source = rpc.container("source")
-    if source is not None and target in source.names():
+    if _names(source, target):
         words = f"source and target are both {target}"
         raise RpcFailure(RpcError(ErrorTag.INVALID_VALUE, words, type=ErrorType.PROTOCOL))
     if source is not None and source.element("config") is not None:
@@ -75,7 +75,7 @@ async def copy_config(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Repl
         await write(agent, session, target, lambda: root)
         return OK
     # To save running needs the right to copy alone; any other copy is a read and a write (RFC 8341 section 3.2.6).
-    saving = target is Datastore.STARTUP and datastore(rpc, "source") is Datastore.RUNNING
+    saving = target is Datastore.STARTUP and _names(source, Datastore.RUNNING)
 
     def copied() -> Container:
         found = source_tree(agent, session, rpc)
@@ -85,9 +85,17 @@ async def copy_config(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Repl
     return OK
 
 
+def _names(source: RpcInput | None, wanted: Datastore) -> bool:
+    """Whether a source is this datastore, by its element or by its identity."""
+    if source is None:
+        return False
+    identity = source.leaf("datastore") if "datastore" in source else None
+    return wanted in source.names() or identity == f"ietf-datastores:{wanted}"
+
+
 async def delete_config(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Reply:
     """RFC 6241 section 7.4; of the datastores, the module allows startup alone."""
-    target = datastore(rpc, "target")
+    target = datastore(agent, rpc, "target")
     agent.stores.check_writable(target, session.session_id)
     nothing = empty(agent.library.tree.data)
     agent.check_edit(session, target, agent.stores.get(target, session.session_id), nothing)

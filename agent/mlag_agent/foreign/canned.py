@@ -264,7 +264,8 @@ def _body(agent: Agent, made: Canned, bodies: Sequence[etree._Element]) -> None:
 def _output(agent: Agent, made: Canned, elements: Iterable[etree._Element]) -> None:
     """What refers to data is checked again when the reply is used: the data may be there by then."""
     made.output = list(elements)
-    if made.schema.kind is Kind.RPC and not made.schema.refers and not made.schema.points:
+    output = made.schema.child("output")
+    if made.schema.kind is Kind.RPC and output is not None and not output.refers and not output.points:
         read_output(agent, made.schema, made.output, None)
     else:
         check_types(agent, made.schema, Kind.OUTPUT, made.output)

@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeVar
 from mlag_agent.data.path import InstancePathError, find, steps
 from mlag_agent.data.tree import Container, ListNode
 from mlag_agent.datastore.subscriber import ChangeSet
+from mlag_agent.errors import ApplyRefused, RpcFailure
 from mlag_agent.foreign.hook_file import Caller
 from mlag_agent.foreign.plain import plain
 from mlag_agent.hooks import Hook
@@ -22,7 +23,7 @@ __all__ = ["HookChange", "HookDevice", "HookSubscriber", "Powers"]
 _Result = TypeVar("_Result")
 
 CALL_SECONDS = 60.0
-"""For which a hook's thread waits for the event loop, which is busy for milliseconds: a loop that has ended answers not."""
+"""For which a thread of a hook waits for the event loop, which is busy for milliseconds at a time."""
 
 
 class Powers(Protocol):
@@ -150,7 +151,10 @@ class HookSubscriber:
 
     async def prepare(self, change: ChangeSet) -> Any:
         """May refuse: RpcFailure out of a hook is the reply to the commit."""
-        return await self._call("prepare", HookChange(change, self._tree))
+        try:
+            return await self._call("prepare", HookChange(change, self._tree))
+        except RpcFailure as failure:
+            raise ApplyRefused(*failure.errors) from failure
 
     async def commit(self, plan: Any) -> None:
         """Make it so."""

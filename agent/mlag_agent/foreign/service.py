@@ -15,11 +15,12 @@ from lxml import etree
 
 from mlag_agent.data.build import Selection, build
 from mlag_agent.data.encode import encode, encode_children
-from mlag_agent.data.tree import Container, empty
+from mlag_agent.data.tree import Container
 from mlag_agent.datastore.subscriber import Subscriber
 from mlag_agent.errors import ErrorTag, RpcError, RpcFailure, SettingsError
 from mlag_agent.features.base import OK, UNKNOWN, Agent, Checked, Feature, Reply, RpcInput, SessionInfo, StatePart
 from mlag_agent.features.checking import not_supported, parse_output, read_output
+from mlag_agent.features.factory import reset_configuration
 from mlag_agent.foreign.canned import Canned, CannedError, read_replies, read_reply_to
 from mlag_agent.foreign.device import HookDevice, HookSubscriber
 from mlag_agent.foreign.happening import from_values, from_xml
@@ -93,6 +94,7 @@ class Foreign:
         self._agent = agent
         self._injected = Injected(agent)
         self._device.bind()
+        agent.record = self.record
         try:
             self._read_files()
         except CannedError as error:
@@ -157,22 +159,24 @@ class Foreign:
         return self._injected.replace(data_elements(parse(xml)), origin)
 
     async def reset(self, *, config: bool = False) -> None:
-        """Forget what was put in, the replies that were given and the log; ``config``: the configuration as well.
+        """Forget what was put in, the replies that were given and the log; ``config``: the configuration as well, which
+        is that of the factory then.
 
         Replies of files are as at the start.  Raises RpcFailure where the configuration cannot be taken away.
         """
         assert self._injected is not None
         if config:
-            agent = self.agent
-            nothing = empty(agent.library.tree.data)
-            await agent.transactor.apply(nothing)
-            agent.stores.discard()
-            if agent.stores.startup is not None:
-                agent.store_startup(nothing)
+            await reset_configuration(self.agent, lambda: self.agent.factory)
         self._injected.clear()
         self._given.clear()
         self._read_files()
         self.log.clear()
+
+    def record(
+        self, session: SessionInfo, what: str, datastore: str | None, errors: Sequence[RpcError], used: Sequence[str]
+    ) -> None:
+        """``Agent.record``."""
+        self.log.add(session.session_id, session.username, what, datastore, errors, used)
 
     # --- answering -----------------------------------------------------------------------------------------------
 

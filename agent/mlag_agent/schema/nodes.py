@@ -158,7 +158,7 @@ class Case:
     name: str
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class SchemaNode:
     """One schema node; compared by identity, never changed once the tree is built.
 
@@ -190,7 +190,7 @@ class SchemaNode:
     key_nodes: tuple[SchemaNode, ...] = ()
     operations: dict[tuple[str, str], SchemaNode] = field(default_factory=dict)
     points: bool = False  # whether a value at or below the node may be an instance-identifier
-    refers: frozenset[SchemaNode] = frozenset()  # of an operation or notification: top-level data that it refers to
+    refers: frozenset[SchemaNode] = frozenset()  # of input, output, notification: top-level data referred to
     head: str = ""  # name, and the namespace where it is not the parent's: what stands in the start tag
     opening: str = ""  # the start tag of a leaf whose values need no namespace declarations; else empty
     closing: str = ""
@@ -217,6 +217,9 @@ class SchemaNode:
             self.simple = self.kind is Kind.LEAF and not self.cases
             self.keeps_space = self.type.white_space_matters
             self.verbatim = self.type.lexical is Lexical.VERBATIM
+
+    def __repr__(self) -> str:
+        return f"<SchemaNode {self.path}>"
 
     @property
     def namespace(self) -> str:
@@ -258,7 +261,7 @@ class SchemaNode:
             yield from node.everything()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class SchemaTree:
     """The whole served schema.
 

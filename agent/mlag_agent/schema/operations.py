@@ -16,6 +16,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from mlag_agent.schema.moduleset import module_of_prefix
+from mlag_agent.schema.yin import quoted
+
 __all__ = ["OUTPUT_SUFFIX", "operations_variants"]
 
 OUTPUT_SUFFIX = "..output"
@@ -64,9 +67,9 @@ class _Variant:
             for direction, suffix in zip(_DIRECTIONS, ("", OUTPUT_SUFFIX), strict=True):
                 own = next((s for s in stmt.i_children if s.keyword == direction), None)
                 body = [*shared, *(own.substmts if own is not None else ())]
-                self._block(f"container {_quoted(stmt.arg + suffix)}", _ENVELOPE, body, depth)
+                self._block(f"container {quoted(stmt.arg + suffix)}", _ENVELOPE, body, depth)
         elif keyword == "notification":
-            self._block(f"container {_quoted(stmt.arg)}", _ENVELOPE, substatements, depth)
+            self._block(f"container {quoted(stmt.arg)}", _ENVELOPE, substatements, depth)
         else:
             self._block(keyword + self._argument(stmt, keyword), _added(stmt, keyword, depth), substatements, depth)
 
@@ -86,8 +89,8 @@ class _Variant:
         if stmt.arg is None:
             return ""
         if keyword in ("augment", "refine"):
-            return " " + _quoted(self._target(stmt))
-        return " " + _quoted(stmt.arg)
+            return " " + quoted(self._target(stmt))
+        return " " + quoted(stmt.arg)
 
     def _target(self, stmt: Any) -> str:
         """A schema node identifier (RFC 7950 section 6.5) without the steps that are no nodes in the variant."""
@@ -112,7 +115,7 @@ class _Variant:
         return self._module.i_ctx.get_module(self._module_of(step.rpartition(":")[0]))
 
     def _module_of(self, prefix: str) -> str:
-        return str(self._module.i_prefixes[prefix][0] if prefix else self._module.i_modulename)
+        return module_of_prefix(self._module, prefix) if prefix else str(self._module.i_modulename)
 
 
 def _named(stmt: Any, name: str, module: str | None) -> bool:
@@ -130,10 +133,3 @@ def _added(stmt: Any, keyword: str, depth: int) -> Iterable[str]:
         yield "config false;"
     if keyword == "container" and depth == 1 and stmt.search_one("presence") is None:
         yield 'presence "top level";'
-
-
-def _quoted(text: str) -> str:
-    """A double-quoted string (RFC 7950 section 6.1.3) that stands on one line, so that no white space is lost."""
-    for char, escape in (("\\", "\\\\"), ('"', '\\"'), ("\n", "\\n"), ("\t", "\\t")):
-        text = text.replace(char, escape)
-    return f'"{text}"'

@@ -25,6 +25,7 @@ __all__ = ["Dispatcher"]
 
 _LOG = logging.getLogger(__name__)
 _OK = b"<ok/>"
+_NO_REPLY = (RpcError(ErrorTag.OPERATION_FAILED, "the session ended before the reply"),)
 _ACTION = f"{{{YANG_NS}}}action"
 
 MAX_NAME = 64
@@ -44,6 +45,7 @@ class Dispatcher:
         self._agent = agent
         self._tree = agent.library.tree
         self._namespaces = self._tree.namespaces
+        self._acting: dict[int, str] = {}  # the action that a session runs, for the record
         self._handlers = agent.handlers = _handlers(agent)
         self._refusals = {path: words for feature in agent.features for path, words in feature.refusals.items()}
 
@@ -55,18 +57,22 @@ class Dispatcher:
             return reply, errors
         finally:
             self._agent.access.done(session)
-            audit = self._agent.audit
-            if audit is not None:
-                operation = received.operation
-                namespace, name = split_name(operation)
-                module = self._tree.module_of_namespace(namespace or NETCONF_NS)
-                audit.operation(
-                    session,
-                    module.name if module is not None else "",
-                    name[:MAX_NAME],
-                    datastore=datastore_named(operation),
-                    errors=errors,
-                )
+            self._note(session, received.operation, errors)
+
+    def _note(self, session: SessionInfo, operation: etree._Element, errors: Sequence[RpcError] | None) -> None:
+        """For the audit log, and for the record that tests look at; ``errors``: None when there was no reply."""
+        audit, record = self._agent.audit, self._agent.record
+        if audit is None and record is None:
+            return
+        namespace, name = split_name(operation)
+        module = self._tree.module_of_namespace(namespace or NETCONF_NS)
+        prefix = module.name if module is not None else ""
+        datastore = datastore_named(operation)
+        if audit is not None:
+            audit.operation(session, prefix, name[:MAX_NAME], datastore=datastore, errors=errors)
+        if record is not None:
+            what = self._acting.pop(session.session_id, None) or f"{prefix}:{name[:MAX_NAME]}"
+            record(session, what, datastore, _NO_REPLY if errors is None else errors, session.leniencies_taken())
 
     async def _reply_to(self, session: SessionInfo, received: RpcReceived) -> tuple[bytes, Sequence[RpcError]]:
         attributes = received.attributes
@@ -102,6 +108,7 @@ class Dispatcher:
         agent = self._agent
         found = find_action(agent, element, on_leniency=session.on_leniency)
         schema = found.invocation.schema
+        self._acting[session.session_id] = found.invocation.operation.path
         if agent.access.active:
             agent.access.check_action(session, schema, found.instance.place)
         check_exists(agent, schema, found.instance)
