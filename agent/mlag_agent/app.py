@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import socket
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from functools import lru_cache
 from pathlib import Path
-from types import TracebackType
-from typing import Self
+from types import MappingProxyType, TracebackType
+from typing import TYPE_CHECKING, Self
 
 from mlag_agent.access.audit import AuditLog
 from mlag_agent.access.logins import LoginDelays
 from mlag_agent.access.sealing import Sealer
 from mlag_agent.access.users import Users
 from mlag_agent.config import Settings, cache_folder, make_audit, make_ca_keys, make_fabric, make_modules, make_users
+from mlag_agent.data.defaults import Mode
 from mlag_agent.data.tree import empty
 from mlag_agent.datastore.confirmed import CallLater, ConfirmedCommits
 from mlag_agent.datastore.payload import PayloadReader
@@ -35,12 +37,14 @@ from mlag_agent.features import (
     netconf,
     netconf_events,
     notifications,
+    partial_lock,
     simulator,
+    with_defaults,
     yang_library,
 )
 from mlag_agent.features.base import Agent, Feature
 from mlag_agent.mlag import DeviceIdentity, Engine, EngineTimers, TableCapacity
-from mlag_agent.models import find_model
+from mlag_agent.models import DeviceModel, find_model
 from mlag_agent.notify.clock import Clock
 from mlag_agent.notify.log import ReplayLog
 from mlag_agent.notify.notifier import Notifier
@@ -48,14 +52,18 @@ from mlag_agent.schema.cache import SchemaCache
 from mlag_agent.schema.library import SchemaLibrary
 from mlag_agent.schema.nodes import Kind, ModuleRequest
 from mlag_agent.server.dispatcher import Dispatcher
-from mlag_agent.server.endpoints import Endpoints
+from mlag_agent.server.endpoints import Endpoints, transport_limits
 from mlag_agent.server.registry import Registry
 from mlag_agent.server.session import NetconfSession
+from mlag_agent.server.transports.admission import Admission
 from mlag_agent.server.transports.call_home import Sleep
 from mlag_agent.server.transports.connection import Connection
 from mlag_agent.server.transports.hostkey import load_or_create_host_keys
 from mlag_agent.wire.capabilities import BASE_1_0, BASE_1_1
 from mlag_agent.wire.session import Limits, Session
+
+if TYPE_CHECKING:
+    from mlag_agent.server.metrics_http import MetricsServer
 
 __all__ = ["Device"]
 
@@ -76,8 +84,8 @@ class Device:
 
     ``timers`` are the engine's, ``features`` behaviour for more modules than the agent's own, ``call_later`` measures
     the time-out of confirmed commits instead of the event loop, ``clock`` gives events their time and measures that of
-    subscriptions, ``sleep`` the pauses of call home.  Raises SettingsError or SchemaError when it cannot start; then
-    nothing is left behind.
+    subscriptions, ``sleep`` the pauses of call home, ``sockets`` are listening ones to use (systemd's).  Raises
+    SettingsError or SchemaError when it cannot start; then nothing is left behind.
     """
 
     def __init__(
@@ -89,8 +97,10 @@ class Device:
         call_later: CallLater | None = None,
         sleep: Sleep = asyncio.sleep,
         clock: Clock | None = None,
+        sockets: Mapping[str, Sequence[socket.socket]] = MappingProxyType({}),
     ) -> None:
         self.settings = settings
+        self._sockets = sockets
         self._sleep = sleep
         self._timers = timers
         self._features = tuple(features)
@@ -103,6 +113,7 @@ class Device:
         self._log: ReplayLog | None = None
         self._engine: Engine | None = None
         self._agent: Agent | None = None
+        self._metrics_server: MetricsServer | None = None
         self._warm_up: asyncio.TimerHandle | None = None
         self.registry = Registry()
 
@@ -118,6 +129,12 @@ class Device:
         """What clients connect to."""
         assert self._endpoints is not None, "the device is not started"
         return self._endpoints
+
+    @property
+    def metrics_port(self) -> int:
+        """The TCP port of metrics and health, if the settings have one."""
+        assert self._metrics_server is not None, "there are no metrics"
+        return self._metrics_server.port
 
     @property
     def engine(self) -> Engine:
@@ -161,7 +178,7 @@ class Device:
         host_keys = load_or_create_host_keys(folder, settings.listen.host_keys)
         sealer = Sealer.load_or_create(folder / "sealing.key")
         engine = self._engine = Engine(
-            _identity(settings.device.name, model.name),
+            _identity(settings.device.name, model),
             make_fabric(settings),
             timers=self._timers,
             capacity=TableCapacity(settings.tables.arp, settings.tables.nd),
@@ -170,9 +187,11 @@ class Device:
         await engine.start()
         features = (
             *_netconf_features(settings),
+            with_defaults.feature(Mode(settings.with_defaults)),
             monitoring.FEATURE,
             yang_library.FEATURE,
             factory.FEATURE,
+            partial_lock.FEATURE,
             notifications.feature(),
             netconf_events.FEATURE,
             interfaces.feature(),
@@ -195,7 +214,8 @@ class Device:
         events = netconf_events.NetconfEvents(agent)
         events.attach()
         mlag.EngineEvents(agent, engine).attach()
-        dispatcher = Dispatcher(agent)
+        admission = Admission(transport_limits(settings.limits))
+        dispatcher = await self._make_dispatcher(agent, engine, admission)
         limits = settings.limits
         wire_limits = Limits(limits.message_size, limits.hello_size, limits.depth)
 
@@ -227,11 +247,30 @@ class Device:
                 audit.session_ended(session)
 
         self._endpoints = Endpoints(
-            settings, users=self._users, host_keys=host_keys, on_session=on_session, sleep=self._sleep
+            settings,
+            users=self._users,
+            host_keys=host_keys,
+            on_session=on_session,
+            admission=admission,
+            sleep=self._sleep,
+            sockets=self._sockets,
         )
         await self._endpoints.start()
         # What the first rpc with parameters would wait for, unless it comes earlier.
         self._warm_up = asyncio.get_running_loop().call_later(WARM_UP_SECONDS, lambda: library.operations)
+
+    async def _make_dispatcher(self, agent: Agent, engine: Engine, admission: Admission) -> Dispatcher:
+        wanted = self.settings.metrics
+        if wanted is None:
+            return Dispatcher(agent)
+        # Few want it, and the library takes 50 to 80 ms to import.
+        from mlag_agent.server.metrics import MeasuredDispatcher, Metrics  # noqa: PLC0415
+        from mlag_agent.server.metrics_http import MetricsServer  # noqa: PLC0415
+
+        metrics = Metrics(agent, engine, self.registry, admission)
+        self._metrics_server = MetricsServer(metrics)
+        await self._metrics_server.start(wanted.host, wanted.port)
+        return MeasuredDispatcher(agent, metrics)
 
     def _make_agent(
         self, library: SchemaLibrary, features: tuple[Feature, ...], sealer: Sealer, engine: Engine, journal: Journal
@@ -268,6 +307,7 @@ class Device:
             strict=settings.strict,
             capabilities=_capabilities(library, features),
             features=features,
+            basic_mode=Mode(settings.with_defaults),
         )
 
     def _open_log(self, library: SchemaLibrary, folder: Path) -> ReplayLog | None:
@@ -308,9 +348,12 @@ class Device:
                 last_first.push_async_callback(self._engine.aclose)
             if self._agent is not None:
                 last_first.push_async_callback(self._agent.commits.aclose)
+            if self._metrics_server is not None:
+                last_first.push_async_callback(self._metrics_server.aclose)
             if self._endpoints is not None:
                 last_first.push_async_callback(self._endpoints.aclose)
             self._endpoints = self._engine = self._journal = self._users = self._audit = self._log = None
+            self._metrics_server = None
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -358,10 +401,11 @@ def _extra_modules(settings: Settings, features: Sequence[Feature]) -> Feature:
     return Feature(name="extra modules", modules=modules, data_only=True)
 
 
-def _identity(name: str, model: str) -> DeviceIdentity:
+def _identity(name: str, model: DeviceModel) -> DeviceIdentity:
     """With a locally administered MAC address that differs with the device's name."""
     try:
-        return DeviceIdentity(name, model, b"\x02" + hashlib.sha256(name.encode()).digest()[:5])
+        mac = b"\x02" + hashlib.sha256(name.encode()).digest()[:5]
+        return DeviceIdentity(name, model.name, mac, family=model.family)
     except ValueError as error:
         raise SettingsError(f"{error}, and {name!r} has not", "give another --name") from error
 

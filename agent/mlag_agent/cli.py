@@ -34,6 +34,7 @@ from mlag_agent.config import (
 from mlag_agent.errors import AgentError, SchemaError, SettingsError
 from mlag_agent.models import DEFAULT_MODEL, MODELS
 from mlag_agent.server.transports.sockets import reserve_descriptors
+from mlag_agent.systemd import Notifier, activated_sockets
 from mlag_agent.users_cli import PASSWORD_VARIABLE, user_commands
 
 __all__ = ["main"]
@@ -229,15 +230,21 @@ async def _serve(all_settings: Sequence[Settings], password: str | None = None) 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     reserve_descriptors(sum(s.limits.max_connections + s.limits.max_unauthenticated for s in all_settings))
+    notifier = Notifier()
+    sockets = activated_sockets() if len(all_settings) == 1 else {}  # two agents cannot share them
     async with AsyncExitStack() as stack:
-        devices = [await stack.enter_async_context(Device(settings)) for settings in all_settings]
+        devices = [await stack.enter_async_context(Device(settings, sockets=sockets)) for settings in all_settings]
         for device in devices:
             for what, host, port in device.endpoints.served():
                 click.echo(f"ready: {device.settings.device.name} serves {what} on {host} port {port}")
+            if device.settings.metrics is not None:
+                where = f"{device.settings.metrics.host} port {device.metrics_port}"
+                click.echo(f"ready: {device.settings.device.name} serves metrics on {where}")
         if len(devices) > 1:
             _how_to_connect(devices, password)
         sys.stdout.flush()
-        await stop.wait()
+        async with notifier.serving("serving NETCONF"):
+            await stop.wait()
 
 
 def _how_to_connect(devices: Sequence[Device], password: str | None) -> None:

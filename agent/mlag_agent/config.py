@@ -39,6 +39,7 @@ __all__ = [
     "FabricSettings",
     "LimitSettings",
     "ListenSettings",
+    "MetricsSettings",
     "NotificationSettings",
     "Settings",
     "TableSettings",
@@ -136,6 +137,13 @@ class CallHomeSettings(_Frozen, frozen=True):
     reconnect_interval: Annotated[float, msgspec.Meta(ge=5, le=300)] = 5
     keepalive_interval: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 60
     keepalive_count: Annotated[int, msgspec.Meta(ge=1, le=30)] = 3
+
+
+class MetricsSettings(_Frozen, frozen=True):
+    """Where Prometheus and health checks may ask; there is no authentication.  Port 0 takes a free one."""
+
+    port: Port
+    host: str = "127.0.0.1"
 
 
 class LimitSettings(_Frozen, frozen=True):
@@ -239,6 +247,7 @@ class Settings(_Frozen, frozen=True):
     tls: TlsSettings | None = None
     call_home: tuple[CallHomeSettings, ...] = ()
     limits: LimitSettings = LimitSettings()
+    metrics: MetricsSettings | None = None
     users: tuple[UserSettings, ...] = ()
     access: AccessSettings = AccessSettings()
     audit: AuditSettings = AuditSettings()
@@ -249,6 +258,8 @@ class Settings(_Frozen, frozen=True):
     candidate: Literal["shared", "private", "none"] = "shared"
     writable_running: bool = True
     startup: bool = False
+    with_defaults: Literal["explicit", "trim", "report-all"] = "explicit"
+    """The basic mode of RFC 6243."""
     factory_default: str | None = None
     """A file with the configuration that a device without any begins with."""
     yang_dirs: tuple[str, ...] = ()

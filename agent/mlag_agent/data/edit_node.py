@@ -49,6 +49,7 @@ class EditNode:
         "built",
         "element",
         "insert",
+        "is_default",
         "keys",
         "leafs",
         "operation",
@@ -68,7 +69,8 @@ class EditNode:
         self.built: Container | None = None  # what these leafs make, once they are canonical
         self._children: list[EditNode] | None = None
         self.insert: Insert | None = None
-        self.element: etree._Element | None = None  # anydata and anyxml: the element itself
+        self.element: etree._Element | None = None  # anydata, anyxml, a leaf of rpc input: the element itself
+        self.is_default = False  # tagged as default data (RFC 6243 section 4.5.2): to be as if nobody had set it
         self.plain = True  # neither operation nor insert here or below: the node can be built as it stands
 
     @property

@@ -77,7 +77,7 @@ class SshTransport:
         self.admission = admission
         self._sessions = sessions
         self._host_keys = tuple(host_keys)
-        self._acceptor: asyncssh.SSHAcceptor | None = None
+        self._acceptors: list[asyncssh.SSHAcceptor] = []
         self._servers: dict[_Server, None] = {}
         self._leftovers: set[asyncio.Task[None]] = set()  # asyncssh's, of connections that are gone
         self._channels: set[SshChannel] = set()
@@ -93,16 +93,19 @@ class SshTransport:
     @property
     def port(self) -> int:
         """The TCP port of the listener, the same for each address of its host."""
-        assert self._acceptor is not None, "not listening"
-        return int(self._acceptor.get_port())
+        assert self._acceptors, "not listening"
+        return int(self._acceptors[0].get_port())
 
-    async def listen(self, host: str, port: int = 0) -> None:
-        """Listen on ``host`` (a name or an address; port 0 takes a free one).
+    async def listen(self, host: str, port: int = 0, *, sockets: Sequence[socket.socket] = ()) -> None:
+        """Listen on ``host`` (a name or an address; port 0 takes a free one), or on ``sockets`` that others opened.
 
         Raises :exc:`~mlag_agent.errors.SettingsError` if the address or the port cannot be had.
         """
         try:
-            self._acceptor = await asyncssh.listen(host, port, backlog=LISTEN_BACKLOG, **self._options())
+            for sock in sockets:
+                self._acceptors.append(await asyncssh.listen(sock=sock, backlog=LISTEN_BACKLOG, **self._options()))
+            if not sockets:
+                self._acceptors.append(await asyncssh.listen(host, port, backlog=LISTEN_BACKLOG, **self._options()))
         except OSError as error:
             raise cannot_listen("SSH", host, port, error) from None
 
@@ -148,8 +151,8 @@ class SshTransport:
     def stop_listening(self) -> None:
         """Take no more connections."""
         self._closing = True
-        if self._acceptor is not None:
-            self._acceptor.close()
+        for acceptor in self._acceptors:
+            acceptor.close()
 
     async def aclose(self) -> None:
         """Stop listening and close the connections, whose sessions have ended before.
@@ -169,8 +172,8 @@ class SshTransport:
             for task in self._leftovers:
                 task.cancel()
             await asyncio.wait(set(self._leftovers))
-        if self._acceptor is not None:
-            await self._acceptor.wait_closed()
+        for acceptor in self._acceptors:
+            await acceptor.wait_closed()
 
     # --- called by connections and channels -------------------------------------------------------------------------
 
