@@ -91,6 +91,8 @@ class Transactor:
         try:
             await in_turns(self._check_pieces(part, root))
         except RpcFailure:
+            if next(pieces(part.root, self._library.scopes, PIECE_CHUNKS)) is root:
+                raise  # it was the whole
             # Of this change, or of what is left out around it: the whole decides, and has the messages.
             self.validate(root)
 
