@@ -209,7 +209,7 @@ class Decoder:
                 return False
             node.value = self._value(schema, element, element.text or "")
             return True
-        if self._mixed and _has_text(element):
+        if (self._mixed or not len(element)) and _has_text(element):
             self._bad_element(node.path, schema.name, f"{schema.path} is a {_word(schema)} and holds no text")
             return False
         self._children(element, node)
