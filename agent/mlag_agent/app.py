@@ -18,6 +18,7 @@ from mlag_agent.access.logins import LoginDelays
 from mlag_agent.access.sealing import Sealer
 from mlag_agent.access.users import Users
 from mlag_agent.config import Settings, cache_folder, make_audit, make_ca_keys, make_fabric, make_modules, make_users
+from mlag_agent.data.defaults import Mode
 from mlag_agent.data.tree import empty
 from mlag_agent.datastore.confirmed import CallLater, ConfirmedCommits
 from mlag_agent.datastore.payload import PayloadReader
@@ -36,12 +37,14 @@ from mlag_agent.features import (
     netconf,
     netconf_events,
     notifications,
+    partial_lock,
     simulator,
+    with_defaults,
     yang_library,
 )
 from mlag_agent.features.base import Agent, Feature
 from mlag_agent.mlag import DeviceIdentity, Engine, EngineTimers, TableCapacity
-from mlag_agent.models import find_model
+from mlag_agent.models import DeviceModel, find_model
 from mlag_agent.notify.clock import Clock
 from mlag_agent.notify.log import ReplayLog
 from mlag_agent.notify.notifier import Notifier
@@ -175,7 +178,7 @@ class Device:
         host_keys = load_or_create_host_keys(folder, settings.listen.host_keys)
         sealer = Sealer.load_or_create(folder / "sealing.key")
         engine = self._engine = Engine(
-            _identity(settings.device.name, model.name),
+            _identity(settings.device.name, model),
             make_fabric(settings),
             timers=self._timers,
             capacity=TableCapacity(settings.tables.arp, settings.tables.nd),
@@ -184,9 +187,11 @@ class Device:
         await engine.start()
         features = (
             *_netconf_features(settings),
+            with_defaults.feature(Mode(settings.with_defaults)),
             monitoring.FEATURE,
             yang_library.FEATURE,
             factory.FEATURE,
+            partial_lock.FEATURE,
             notifications.feature(),
             netconf_events.FEATURE,
             interfaces.feature(),
@@ -302,6 +307,7 @@ class Device:
             strict=settings.strict,
             capabilities=_capabilities(library, features),
             features=features,
+            basic_mode=Mode(settings.with_defaults),
         )
 
     def _open_log(self, library: SchemaLibrary, folder: Path) -> ReplayLog | None:
@@ -395,10 +401,11 @@ def _extra_modules(settings: Settings, features: Sequence[Feature]) -> Feature:
     return Feature(name="extra modules", modules=modules, data_only=True)
 
 
-def _identity(name: str, model: str) -> DeviceIdentity:
+def _identity(name: str, model: DeviceModel) -> DeviceIdentity:
     """With a locally administered MAC address that differs with the device's name."""
     try:
-        return DeviceIdentity(name, model, b"\x02" + hashlib.sha256(name.encode()).digest()[:5])
+        mac = b"\x02" + hashlib.sha256(name.encode()).digest()[:5]
+        return DeviceIdentity(name, model.name, mac, family=model.family)
     except ValueError as error:
         raise SettingsError(f"{error}, and {name!r} has not", "give another --name") from error
 

@@ -258,6 +258,8 @@ class Settings(_Frozen, frozen=True):
     candidate: Literal["shared", "private", "none"] = "shared"
     writable_running: bool = True
     startup: bool = False
+    with_defaults: Literal["explicit", "trim", "report-all"] = "explicit"
+    """The basic mode of RFC 6243."""
     factory_default: str | None = None
     """A file with the configuration that a device without any begins with."""
     yang_dirs: tuple[str, ...] = ()

@@ -556,3 +556,28 @@ def test_features_that_cannot_be(tmp_path: Path) -> None:
     library = load(tmp_path, ModuleRequest("a"), ModuleRequest("i", ("*",)))
     assert library.tree.modules["i"].features == ("far",)
     assert "imported" in names(library.tree.find("/a:c"))
+
+
+def test_defaults_name_identities_by_module(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        "a",
+        """
+        identity base; identity one { base base; }
+        typedef kind { type identityref { base base; } default a:one; }
+        typedef many { type string; default "x"; }
+        container c {
+          leaf own { type identityref { base base; } default one; }
+          leaf typed { type kind; }
+          leaf either { type union { type uint8; type kind; } default a:one; }
+          leaf text { type union { type uint8; type string; } default "a:one"; }
+          leaf-list ll { type many; }
+          leaf-list some { type many; min-elements 1; }
+        }
+        """,
+    )
+    tree = load(tmp_path, "a").tree
+    found = {name: tree.find(f"/a:c/{name}").defaults for name in ("own", "typed", "either", "text", "ll", "some")}
+    assert found == {
+        "own": ("a:one",), "typed": ("a:one",), "either": ("a:one",), "text": ("a:one",), "ll": ("x",), "some": (),
+    }  # fmt: skip

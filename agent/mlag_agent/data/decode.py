@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from lxml import etree
 
 from mlag_agent.data.edit_node import NETCONF_NS, YANG_NS, EditNode, Insert, Operation
+from mlag_agent.data.encode import DEFAULT_NS
 from mlag_agent.data.path import key_predicates
 from mlag_agent.errors import ErrorTag, InfoElement, RpcError
 from mlag_agent.schema.nodes import Choice, Kind, LeafType, Module, SchemaNode, SchemaTree
@@ -208,6 +209,8 @@ class Decoder:
                 self._bad_element(node.path, schema.name, f"{schema.path} is a {_word(schema)} and holds no elements")
                 return False
             node.value = self._value(schema, element, element.text or "")
+            if not self._config_only:
+                node.element = element  # an expression among an rpc's parameters needs the namespaces in scope
             return True
         if (self._mixed or not len(element)) and _has_text(element):
             self._bad_element(node.path, schema.name, f"{schema.path} is a {_word(schema)} and holds no text")
@@ -307,10 +310,24 @@ class Decoder:
                     return False
             elif name.namespace == YANG_NS and name.localname in ("insert", "key", "value") and self._config_only:
                 insert[name.localname] = text
+            elif name.namespace == DEFAULT_NS and name.localname == "default" and self._config_only:
+                if not self._default(node, text):
+                    return False
             elif only_known and name.namespace != "http://www.w3.org/XML/1998/namespace":
                 self._bad_attribute(node, ErrorTag.UNKNOWN_ATTRIBUTE, name.localname, f"unknown attribute {raw!s}")
                 return False
         return self._insert(node, element, insert) if insert else True
+
+    def _default(self, node: EditNode, text: str) -> bool:
+        """The attribute of default data (RFC 6243 section 6)."""
+        if text not in ("true", "1", "false", "0") or node.schema.type is None:
+            words = f'default="{text}" must be true or false, on a leaf or leaf-list'
+            self._bad_attribute(node, ErrorTag.BAD_ATTRIBUTE, "default", words)
+            return False
+        if text in ("true", "1"):
+            node.is_default = True
+            node.plain = False
+        return True
 
     def _operation(self, node: EditNode, name: etree.QName, text: str) -> bool:
         if not name.namespace:

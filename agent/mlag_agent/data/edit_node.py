@@ -44,7 +44,19 @@ class EditNode:
     ``children``: a tenth of the time and the memory of nodes of their own.
     """
 
-    __slots__ = ("_children", "element", "insert", "keys", "leafs", "operation", "parent", "plain", "schema", "value")
+    __slots__ = (
+        "_children",
+        "element",
+        "insert",
+        "is_default",
+        "keys",
+        "leafs",
+        "operation",
+        "parent",
+        "plain",
+        "schema",
+        "value",
+    )
 
     def __init__(self, schema: SchemaNode, parent: EditNode | None) -> None:
         self.schema = schema
@@ -55,7 +67,8 @@ class EditNode:
         self.leafs: dict[SchemaNode, str] | None = None
         self._children: list[EditNode] | None = None
         self.insert: Insert | None = None
-        self.element: etree._Element | None = None  # anydata and anyxml: the element itself
+        self.element: etree._Element | None = None  # anydata, anyxml, a leaf of rpc input: the element itself
+        self.is_default = False  # tagged as default data (RFC 6243 section 4.5.2): to be as if nobody had set it
         self.plain = True  # neither operation nor insert here or below: the node can be built as it stands
 
     @property

@@ -8,6 +8,7 @@ from lxml import etree
 
 from mlag_agent.data.decode import Decoder, OnLeniency
 from mlag_agent.data.edit import Editor
+from mlag_agent.data.edit_defaults import DefaultRules
 from mlag_agent.data.edit_node import EditNode
 from mlag_agent.data.tree import Container, empty
 from mlag_agent.data.values import Transforms, canonicalise, check_document, value_lookup
@@ -23,6 +24,8 @@ class PayloadReader:
     def __init__(self, library: SchemaLibrary, transforms: Transforms | None = None) -> None:
         self._library = library
         self._transforms: Transforms = transforms or {}
+        self.rules: DefaultRules | None = None
+        """What the server's basic mode means for what is read."""
 
     def read(
         self,
@@ -78,7 +81,7 @@ class PayloadReader:
     ) -> Container:
         """A whole configuration (copy-config, validate of inline config, stored data)."""
         nodes = self.read(elements, strict=strict, on_leniency=on_leniency)
-        editor = Editor()
+        editor = Editor(self.rules)
         root = editor.apply(empty(self._library.tree.data), nodes)
         if editor.errors:
             raise RpcFailure(*editor.errors)

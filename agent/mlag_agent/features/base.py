@@ -13,6 +13,8 @@ from mlag_agent.access.audit import AuditLog
 from mlag_agent.access.control import AccessControl
 from mlag_agent.data.build import EVERYTHING, Selection, build
 from mlag_agent.data.decode import EditNode, OnLeniency
+from mlag_agent.data.defaults import Defaults, Mode
+from mlag_agent.data.edit_defaults import DefaultRules
 from mlag_agent.data.encode import encode_children
 from mlag_agent.data.invocation import Instance
 from mlag_agent.data.lexical import matching_text
@@ -132,9 +134,13 @@ class RpcInput:
         return [RpcInput(node.schema, node.children, node.leafs) for node in self._nodes.get(name, ())]
 
     def element(self, name: str) -> etree._Element | None:
-        """An anydata or anyxml element."""
+        """The element of a parameter: the content of anydata and anyxml, the namespaces in scope of a leaf."""
         given = self._nodes.get(name)
         return None if given is None else given[0].element
+
+    def elements(self, name: str) -> Sequence[etree._Element]:
+        """Those of a leaf-list, in the order they were given."""
+        return [node.element for node in self._nodes.get(name, ()) if node.element is not None]
 
     def __contains__(self, name: str) -> bool:
         return name in self._nodes or name in self._leafs
@@ -216,13 +222,18 @@ class Agent:
     """Called when the datastores have been reset, by whom something else is kept (RFC 8808 section 2)."""
     startup_changed: list[Callable[[Container, Container, Actor | None], None]] = field(default_factory=list)
     """Called when startup has been replaced, with what it held before, what it holds now, and who asked."""
+    basic_mode: Mode = Mode.EXPLICIT
+    """What replies show of defaults when nothing else is asked for (RFC 6243 section 2)."""
     expressions: Expressions = field(init=False)
     """XPath on the data of this schema."""
+    defaults: Defaults = field(init=False)
     evaluating: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while a costly expression is evaluated in a thread: one at a time."""
 
     def __post_init__(self) -> None:
         self.expressions = Expressions(self.library.tree, matching_text, matches)
+        self.defaults = Defaults(self.expressions, self.library.engine.canonical, self.library.tree.namespaces)
+        self.reader.rules = DefaultRules(self.defaults, self.basic_mode)
 
     def authorise(self, session: SessionInfo) -> Authorise:
         """What a transaction on running asks before it makes the session's change: partial locks, access control."""

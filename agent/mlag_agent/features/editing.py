@@ -40,7 +40,7 @@ async def edit_config(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Repl
         agent.access.check_named(session, nodes)
 
     def edited() -> Container:
-        editor = Editor()
+        editor = Editor(agent.reader.rules)
         after = editor.apply(agent.stores.get(target, session.session_id), nodes, default)
         problems.extend(editor.errors)
         if problems and not keep_going:

@@ -158,6 +158,7 @@ class _Builder:
         self._served = served
         self._modules = served.modules
         self._leafs: list[tuple[SchemaNode, Any]] = []
+        self._defaults: list[tuple[SchemaNode, Sequence[Any]]] = []
         # Modules that leafrefs lead into: these are implemented too (RFC 7950 section 5.6.5).
         self.referred: set[str] = set()
         self._identities = _derived_identities(ctx)
@@ -247,7 +248,9 @@ class _Builder:
         self._protect(stmt, node, parent)
         if kind in (Kind.LEAF, Kind.LEAF_LIST):
             self._leafs.append((node, stmt.search_one("type")))
-            node.defaults = tuple(s.arg for s in stmt.search("default")) or _typedef_default(stmt)
+            given = stmt.search("default") or _typedef_default(stmt)
+            node.defaults = tuple(str(default.arg) for default in given)
+            self._defaults.append((node, given))
             if node.mandatory:
                 node.defaults = ()
         node.whens = tuple(
@@ -296,6 +299,9 @@ class _Builder:
 
         for node, _ in self._leafs:
             type_of(node)
+        for node, given in self._defaults:
+            if node.defaults:  # no key has any, nor has a mandatory leaf
+                node.defaults = tuple(_default_text(default, node.type) for default in given)
 
     def _modules_in(self, path: Expression) -> Iterator[str]:
         """Names of the modules that the steps of a leafref's path are in."""
@@ -354,17 +360,36 @@ def _expression(text: str) -> Any:
         return None
 
 
-def _typedef_default(stmt: Any) -> tuple[str, ...]:
-    """The default that a leaf takes from its typedef chain (RFC 7950 section 7.3.4)."""
-    if stmt.keyword != "leaf":
+def _typedef_default(stmt: Any) -> Sequence[Any]:
+    """The default that a leaf or leaf-list takes from its typedef chain (RFC 7950 sections 7.6.1, 7.7.2)."""
+    least = stmt.search_one("min-elements")
+    if least is not None and int(least.arg) > 0:
         return ()
     typedef = getattr(stmt.search_one("type"), "i_typedef", None)
     while typedef is not None:
         default = typedef.search_one("default")
         if default is not None:
-            return (default.arg,)
+            return (default,)
         typedef = getattr(typedef.search_one("type"), "i_typedef", None)
     return ()
+
+
+def _default_text(default: Any, kind: LeafType | None) -> str:
+    """A default's value; the name of an identity with its module's name (RFC 7950 section 9.10.3)."""
+    text = str(default.arg)
+    if kind is None or not kind.prefixed:
+        return text
+    prefix, _, name = text.rpartition(":")
+    file = default.i_orig_module
+    module = file.i_prefixes[prefix][0] if prefix in file.i_prefixes else file.i_modulename
+    named = f"{module}:{name}"
+    return named if any(named in member.identities for member in (kind, *_all_members(kind))) else text
+
+
+def _all_members(kind: LeafType) -> Iterator[LeafType]:
+    for member in kind.members:
+        yield member
+        yield from _all_members(member)
 
 
 def _chain(type_stmt: Any) -> list[Any]:
