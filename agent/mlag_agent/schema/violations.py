@@ -129,19 +129,19 @@ def constraint_error(error: Any, lookup: ValueLookup) -> RpcError:
             words = f"no such {target[1]} is configured"
         elif _NO_INSTANCE.search(words):
             words = "no such node is configured"
-        elif found is not None and app_tag in ("too-many-elements", "too-few-elements"):
-            return _miscounted(found[0], path, app_tag)
+        elif app_tag in ("too-many-elements", "too-few-elements"):
+            path = None if path is None else _LAST_PREDICATES.sub("", path)  # the list, not an entry of it
+            prefix, words = ("", _miscounted(found[0], app_tag)) if found is not None else (prefix, words)
         return RpcError(tag, f"{prefix}{words}", app_tag=app_tag, path=path, info=_non_unique(error.message))
     return RpcError(ErrorTag.OPERATION_FAILED, f"{prefix}{words}", app_tag=error.app_tag, path=path)
 
 
-def _miscounted(node: SchemaNode, path: str | None, app_tag: str) -> RpcError:
-    """RFC 7950 sections 15.2 and 15.3; the path is that of the list, without an entry's keys."""
+def _miscounted(node: SchemaNode, app_tag: str) -> str:
+    """RFC 7950 sections 15.2 and 15.3."""
     words = (
         f"at most {node.max_elements} may" if app_tag == "too-many-elements" else f"at least {node.min_elements} must"
     )
-    where = None if path is None else _LAST_PREDICATES.sub("", path)
-    return RpcError(ErrorTag.OPERATION_FAILED, f"{node.name}: {words} be there", app_tag=app_tag, path=where)
+    return f"{node.name}: {words} be there"
 
 
 def _missing(kind: str, name: str, path: str | None, found: tuple[SchemaNode, str | None, str] | None) -> RpcError:
