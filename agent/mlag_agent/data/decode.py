@@ -263,7 +263,7 @@ class Decoder:
             if not self._config_only:
                 node.element = element  # an expression among an rpc's parameters needs the namespaces in scope
             return True
-        if self._mixed and _has_text(element):
+        if (self._mixed or not len(element)) and _has_text(element):
             self._bad_element(node.path, schema.name, f"{schema.path} is a {_word(schema)} and holds no text")
             return False
         if kind is Kind.CONTAINER and self.long is not None and len(element) > BATCH:

@@ -180,7 +180,10 @@ class Transactor:
                 for item in prepared:
                     await item.subscriber.commit(item.plan)
         except BaseException as problem:
-            await self._abort(prepared)
+            left = await self._abort(prepared)
+            if left and isinstance(problem, Exception):
+                words = f"the change could not be applied ({problem}), nor taken back by {', '.join(left)}"
+                raise RpcFailure(RpcError(ErrorTag.ROLLBACK_FAILED, words)) from problem
             if isinstance(problem, RpcFailure) or not isinstance(problem, Exception):
                 raise
             _LOG.exception("a subscriber failed to commit; the change is taken back")
@@ -230,14 +233,17 @@ class Transactor:
             words = f"{subscriber.name} failed: {problem}; nothing was applied"
         return ApplyRefused(RpcError(ErrorTag.OPERATION_FAILED, words))
 
-    async def _abort(self, prepared: Sequence[_Prepared]) -> None:
-        """Take back in reverse order; what cannot be taken back is out of sync from then on."""
+    async def _abort(self, prepared: Sequence[_Prepared]) -> Sequence[str]:
+        """Take back in reverse order; what cannot be taken back is out of sync from then on: their names."""
+        left = []
         for item in reversed(prepared):
             try:
                 await item.subscriber.abort(item.plan)
             except Exception as problem:  # noqa: BLE001  # recorded: the others must be taken back all the same
                 _LOG.exception("subscriber %s is out of sync", item.subscriber.name)
                 self.out_of_sync[item.subscriber.name] = str(problem)
+                left.append(item.subscriber.name)
+        return left
 
     def _lookup(self, root: Container) -> ValueLookup:
         def lookup(path: str, message: str = "", /) -> tuple[SchemaNode, str | None, str] | None:
@@ -255,7 +261,7 @@ class Transactor:
         return lookup
 
 
-async def to_the_end(steps: Coroutine[Any, Any, None]) -> None:
+async def to_the_end(steps: Coroutine[Any, Any, object]) -> None:
     """Run to the end even when the caller is cancelled meanwhile; the cancellation is then passed on."""
     task = asyncio.ensure_future(steps)
     cancelled: asyncio.CancelledError | None = None
