@@ -40,6 +40,7 @@ from mlag_agent.features import (
     netconf,
     netconf_events,
     notifications,
+    partial_lock,
     simulator,
     with_defaults,
     yang_library,
@@ -48,7 +49,7 @@ from mlag_agent.features.base import UNKNOWN, Agent, Feature
 from mlag_agent.foreign.log import Operation
 from mlag_agent.foreign.service import Foreign
 from mlag_agent.mlag import DeviceIdentity, Engine, EngineTimers, TableCapacity
-from mlag_agent.models import find_model
+from mlag_agent.models import DeviceModel, find_model
 from mlag_agent.notify.clock import Clock
 from mlag_agent.notify.log import ReplayLog
 from mlag_agent.notify.notifier import Notifier
@@ -219,7 +220,7 @@ class Device:
         host_keys = load_or_create_host_keys(folder, settings.listen.host_keys)
         sealer = Sealer.load_or_create(folder / "sealing.key")
         engine = self._engine = Engine(
-            _identity(settings.device.name, model.name),
+            _identity(settings.device.name, model),
             make_fabric(settings),
             timers=self._timers,
             capacity=TableCapacity(settings.tables.arp, settings.tables.nd),
@@ -239,6 +240,7 @@ class Device:
             monitoring.FEATURE,
             yang_library.FEATURE,
             factory.FEATURE,
+            partial_lock.FEATURE,
             notifications.feature(),
             netconf_events.FEATURE,
             interfaces.feature(),
@@ -456,10 +458,11 @@ def _extra_modules(settings: Settings, features: Sequence[Feature]) -> Feature:
     return Feature(name="extra modules", modules=modules, data_only=True)
 
 
-def _identity(name: str, model: str) -> DeviceIdentity:
+def _identity(name: str, model: DeviceModel) -> DeviceIdentity:
     """With a locally administered MAC address that differs with the device's name."""
     try:
-        return DeviceIdentity(name, model, b"\x02" + hashlib.sha256(name.encode()).digest()[:5])
+        mac = b"\x02" + hashlib.sha256(name.encode()).digest()[:5]
+        return DeviceIdentity(name, model.name, mac, family=model.family)
     except ValueError as error:
         raise SettingsError(f"{error}, and {name!r} has not", "give another --name") from error
 

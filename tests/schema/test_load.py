@@ -235,7 +235,7 @@ def operations(tmp_path_factory: pytest.TempPathFactory) -> SchemaLibrary:
         ("<must-have>9</must-have><sister>9</sister>", []),
         ("<must-have>9</must-have><sister>8</sister>", ["data-missing"]),
         ("<must-have>9</must-have><far>x</far>", ["operation-failed"]),
-        ("<must-have>8</must-have><address>x</address>", ["operation-failed"]),
+        ("<must-have>8</must-have><address>x</address>", ["unknown-element"]),
         ("<must-have>9</must-have><in-group>UPPER</in-group>", ["invalid-value"]),
         ("<must-have>9</must-have><extra xmlns='urn:b'>900</extra>", ["invalid-value"]),
         ("<must-have>9</must-have><item><id>1.0</id></item><item><id>2</id></item>", []),
@@ -312,7 +312,7 @@ def test_tags_of_rfc_7950_section_15(tmp_path: Path) -> None:
         engine.validate(document, Contents.CONFIG, lambda path, message="": None)
     found = {(e.tag, e.app_tag, e.path) for e in caught.value.errors}
     for expected in (
-        (ErrorTag.OPERATION_FAILED, "too-many-elements", "/a:c/u[k='3']"),
+        (ErrorTag.OPERATION_FAILED, "too-many-elements", "/a:c/u"),
         (ErrorTag.OPERATION_FAILED, "must-violation", "/a:c/m"),
         (ErrorTag.DATA_MISSING, "instance-required", "/a:c/l"),
         (ErrorTag.DATA_MISSING, "missing-choice", "/a:c"),

@@ -142,9 +142,13 @@ class RpcInput:
         return [RpcInput(node.schema, node.children, node.leafs) for node in self._nodes.get(name, ())]
 
     def element(self, name: str) -> etree._Element | None:
-        """An anydata or anyxml element."""
+        """The element of a parameter: the content of anydata and anyxml, the namespaces in scope of a leaf."""
         given = self._nodes.get(name)
         return None if given is None else given[0].element
+
+    def elements(self, name: str) -> Sequence[etree._Element]:
+        """Those of a leaf-list, in the order they were given."""
+        return [node.element for node in self._nodes.get(name, ()) if node.element is not None]
 
     def __contains__(self, name: str) -> bool:
         return name in self._nodes or name in self._leafs

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from time import monotonic
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from lxml import etree
 
@@ -33,10 +33,12 @@ __all__ = [
     "read_mode",
     "read_reply",
     "with_defaults",
+    "within_budget",
     "xpath_filter",
 ]
 
 Filter: TypeAlias = "SubtreeFilter | XPathFilter"
+Some = TypeVar("Some")
 
 SUPPORTED: Mapping[Mode, tuple[Mode, ...]] = {
     Mode.EXPLICIT: (Mode.REPORT_ALL, Mode.REPORT_ALL_TAGGED, Mode.TRIM),
@@ -129,22 +131,30 @@ async def apply_filter(agent: Agent, root: Container, wanted: Filter) -> Contain
 
 
 async def _evaluate(agent: Agent, tree: Callable[[], InstanceTree], wanted: XPathFilter) -> Container:
-    """On the loop if that is soon done, else in a thread, with a tree of its own."""
+    """With a tree of its own each time."""
+    return await within_budget(agent, lambda budget: wanted.apply(tree(), budget))
+
+
+async def within_budget(agent: Agent, evaluate: Callable[[Budget], Some]) -> Some:
+    """What an XPath expression gives: on the loop if that is soon done, else in a thread.
+
+    Raises RpcFailure for an XPathError, and for an expression that costs too much.
+    """
     try:
-        return wanted.apply(tree(), Budget(QUICK_STEPS))
+        return evaluate(Budget(QUICK_STEPS))
     except TooCostlyError:
-        return await _in_thread(agent, tree, wanted)
+        return await _in_thread(agent, evaluate)
     except XPathError as error:
         raise RpcFailure(_bad_expression(str(error))) from error
 
 
-async def _in_thread(agent: Agent, tree: Callable[[], InstanceTree], wanted: XPathFilter) -> Container:
+async def _in_thread(agent: Agent, evaluate: Callable[[Budget], Some]) -> Some:
     """Other sessions go on meanwhile: the tree is frozen.  One at a time, so that the loop competes with one thread."""
     async with agent.evaluating:
         end = monotonic() + MOST_SECONDS
         budget = Budget(MOST_STEPS, lambda: monotonic() > end)
         try:
-            return await asyncio.to_thread(lambda: wanted.apply(tree(), budget))
+            return await asyncio.to_thread(evaluate, budget)
         except asyncio.CancelledError:
             budget.left = 0  # the session is gone: the thread ends at its next step
             raise

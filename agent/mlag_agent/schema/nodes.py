@@ -185,6 +185,8 @@ class SchemaNode:
     cases: tuple[Case, ...] = ()  # outermost choice first
     whens: tuple[When, ...] = ()
     position: int = 0
+    min_elements: int = 0
+    max_elements: int | None = None
     children: dict[tuple[str, str], SchemaNode] = field(default_factory=dict)
     tags: dict[str, SchemaNode] = field(default_factory=dict)  # the children by "{namespace}name", as lxml has it
     key_nodes: tuple[SchemaNode, ...] = ()
