@@ -7,6 +7,7 @@ from typing import Any
 
 from mlag_agent.datastore.subscriber import ChangeSet
 from mlag_agent.errors import ErrorTag, ErrorType, RpcError, RpcFailure
+from mlag_agent.features import notifications
 from mlag_agent.features.base import OK, Agent, Feature, Output, Reply, RpcInput, SessionInfo, StateProvider
 from mlag_agent.features.delivery import Claims
 from mlag_agent.features.push import PushSubscription
@@ -14,7 +15,7 @@ from mlag_agent.features.subscription import StreamSubscription, Subscription
 from mlag_agent.features.subscription_errors import PUSH, SUBSCRIBED, refusal
 from mlag_agent.schema.nodes import ModuleRequest
 
-__all__ = ["MAX_PER_SESSION", "feature"]
+__all__ = ["MAX_PER_SESSION", "features"]
 
 MAX_PER_SESSION = 32
 """Subscriptions of one session: each costs work for each event; a controller has a handful."""
@@ -148,8 +149,13 @@ class _Operations:
         return {"subscription": [each.state() for each in self._all]}
 
 
-def feature(claims: Claims) -> Feature:
-    """The modules, for one agent; ``claims`` keeps a session to one way of subscribing."""
+def features() -> tuple[Feature, Feature]:
+    """Both ways of subscribing, for one agent: that of RFC 5277, and this one."""
+    claims = Claims()
+    return notifications.feature(claims), _feature(claims)
+
+
+def _feature(claims: Claims) -> Feature:
     operations = _Operations(claims)
     return Feature(
         name="subscribed notifications",
