@@ -9,7 +9,7 @@ from enum import StrEnum
 from lxml import etree
 
 from mlag_agent.data.path import child_path
-from mlag_agent.data.tree import Keys
+from mlag_agent.data.tree import Container, Keys
 from mlag_agent.schema.nodes import Kind, SchemaNode
 
 __all__ = ["NETCONF_NS", "YANG_NS", "EditNode", "Insert", "Operation"]
@@ -46,6 +46,7 @@ class EditNode:
 
     __slots__ = (
         "_children",
+        "built",
         "element",
         "insert",
         "is_default",
@@ -65,6 +66,7 @@ class EditNode:
         self.value: str | None = None
         self.keys: Keys = ()
         self.leafs: dict[SchemaNode, str] | None = None
+        self.built: Container | None = None  # what these leafs make, once they are canonical
         self._children: list[EditNode] | None = None
         self.insert: Insert | None = None
         self.element: etree._Element | None = None  # anydata, anyxml, a leaf of rpc input: the element itself

@@ -102,7 +102,8 @@ def _as_sent(error: RpcError, invocation: Invocation) -> RpcError:
     found = replace(error, type=ErrorType.PROTOCOL, path=operation if path == "/" else path, message=words)
     if error.tag is ErrorTag.DATA_MISSING and error.app_tag in (None, "missing-choice"):
         name = path.rpartition("/")[2].rpartition(":")[2]
-        return replace(found, tag=ErrorTag.MISSING_ELEMENT, info=(*_without_choice(error.info), _bad_element(name)))
+        info = (*_without_choice(error.info), _bad_element(name))
+        return replace(found, tag=ErrorTag.MISSING_ELEMENT, app_tag=None, info=info)
     return found
 
 
