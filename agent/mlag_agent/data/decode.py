@@ -209,6 +209,8 @@ class Decoder:
                 self._bad_element(node.path, schema.name, f"{schema.path} is a {_word(schema)} and holds no elements")
                 return False
             node.value = self._value(schema, element, element.text or "")
+            if schema.type is not None and schema.type.xpath:
+                node.element = element
             return True
         if self._mixed and _has_text(element):
             self._bad_element(node.path, schema.name, f"{schema.path} is a {_word(schema)} and holds no text")

@@ -67,7 +67,7 @@ class EditNode:
         self.leafs: dict[SchemaNode, str] | None = None
         self._children: list[EditNode] | None = None
         self.insert: Insert | None = None
-        self.element: etree._Element | None = None  # anydata and anyxml: the element itself
+        self.element: etree._Element | None = None  # the element itself: of anydata, anyxml and XPath
         self.is_default = False  # tagged as default data (RFC 6243 section 4.5.2): to be as if nobody had set it
         self.plain = True  # neither operation nor insert here or below: the node can be built as it stands
 

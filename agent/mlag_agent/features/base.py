@@ -134,7 +134,7 @@ class RpcInput:
         return [RpcInput(node.schema, node.children, node.leafs) for node in self._nodes.get(name, ())]
 
     def element(self, name: str) -> etree._Element | None:
-        """An anydata or anyxml element."""
+        """An anydata or anyxml element, or that of an XPath expression."""
         given = self._nodes.get(name)
         return None if given is None else given[0].element
 

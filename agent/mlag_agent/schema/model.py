@@ -425,6 +425,7 @@ def _leaf_type(type_stmt: Any, identities: Mapping[Any, frozenset[str]]) -> Leaf
         prefixed=prefixed,
         identities=allowed,
         enums=enums,
+        xpath=common == "xpath1.0" and not path,
     )
 
 

@@ -126,6 +126,7 @@ class LeafType:
     prefixed: bool = False  # values carry module names: identityref, instance-identifier, a union with one of them
     identities: frozenset[str] = frozenset()  # of an identityref: every "module:name" that it allows
     enums: tuple[tuple[str, int], ...] = ()  # of an enumeration: names and values
+    xpath: bool = False  # values are XPath expressions, which depend on the namespaces around them
     path: Expression | None = field(default=None, compare=False)  # of a leafref, all else is that of its target
 
     @property
