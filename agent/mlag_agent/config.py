@@ -265,6 +265,16 @@ class Settings(_Frozen, frozen=True):
     yang_dirs: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
     """More modules to serve, each as ``name``, ``name:feature1,feature2`` or ``name:*`` for all of its features."""
+    hooks: tuple[str, ...] = ()
+    """Python files with behaviour for modules (``mlag_agent.hooks``)."""
+    replies: tuple[str, ...] = ()
+    """XML files with canned replies."""
+    hook_timeout: Annotated[float, msgspec.Meta(gt=0, le=3600)] = 30.0
+    """Seconds in which a function of a hook has to answer."""
+    control: bool = True
+    """Whether ``mlag-agent ctl`` is answered, on a socket in the state folder."""
+    log_length: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 1000
+    """Operations that the record for ``ctl log`` keeps."""
     schema_cache: str = "auto"
     """What loading modules has given, from start to start: a folder, ``auto`` for the user's cache folder, ``off``."""
 

@@ -50,7 +50,7 @@ def get_schema(identifier: str, version: str = "", form: str = "") -> str:
 class TestCapabilities:
     """What is advertised works, and what works is advertised."""
 
-    async def works(self, session: Client, name: str) -> bool:
+    async def works(self, session: Client, name: str) -> bool:  # noqa: PLR0912  # a case for each capability
         """Whether the operations of a capability of RFC 6241 section 8 do what they should."""
         edit = "<edit-config><target>{}</target>{}<config>{}</config></edit-config>"
         match name:
@@ -104,6 +104,9 @@ class TestCapabilities:
                     f"<datastore>ds:operational</datastore>{mode}</get-data>"
                 )
                 return not reply.errors and bool(reply.leafs("content-id"))
+            case "partial-lock:1.0":
+                lock = '<partial-lock xmlns="urn:ietf:params:xml:ns:netconf:partial-lock:1.0"><select>/x</select>'
+                return (await session.rpc(f"{lock}</partial-lock>")).error.app_tag == "no-matches"
             case "notification:1.0" | "interleave:1.0":
                 asked = await session.rpc(
                     '<create-subscription xmlns="urn:ietf:params:xml:ns:netconf:notification:1.0"/>'
@@ -122,6 +125,7 @@ class TestCapabilities:
             "startup:1.0", "confirmed-commit:1.0", "confirmed-commit:1.1",
             "xpath:1.0", "url:1.0", "with-defaults:1.0", "notification:1.0", "interleave:1.0",
             "yang-library:1.1", "with-operational-defaults:1.0",
+            "partial-lock:1.0",
         }  # fmt: skip
         assert optional <= known
         assert {name for name in known if await self.works(session, name)} == optional

@@ -121,8 +121,13 @@ class TestDatastores:
         found = await session.get(f'<yang-library xmlns="{LIBRARY}"><datastore/></yang-library>')
         names = {text.rpartition(":")[2] for text in found.leafs("name")}
         assert names >= {"running", "candidate", "operational"}
-        for name in names:
+        for name in names - {"factory-default"}:
             assert not (await get_data(session, name, subtree(f'<box xmlns="{TB}"/>'))).errors
+        factory = "urn:ietf:params:xml:ns:yang:ietf-factory-default"
+        reply = await session.rpc(
+            f'<get-data xmlns="{NMDA}"><datastore xmlns:f="{factory}">f:factory-default</datastore></get-data>'
+        )
+        assert reply.data[:] == []
 
 
 class TestFilters:

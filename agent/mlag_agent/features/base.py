@@ -11,7 +11,7 @@ from lxml import etree
 
 from mlag_agent.access.audit import AuditLog
 from mlag_agent.access.control import AccessControl
-from mlag_agent.data.build import EVERYTHING, Selection, build
+from mlag_agent.data.build import EVERYTHING, Selection, build, from_nodes
 from mlag_agent.data.decode import EditNode, OnLeniency
 from mlag_agent.data.defaults import Defaults, Mode
 from mlag_agent.data.edit_defaults import DefaultRules
@@ -39,6 +39,7 @@ __all__ = [
     "SYSTEM",
     "UNKNOWN",
     "Agent",
+    "Checked",
     "Data",
     "Feature",
     "Handler",
@@ -77,7 +78,14 @@ class Output:
     values: Mapping[str, Any]
 
 
-Reply = Ok | Data | Output
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """Output that ``features.checking.read_output`` has given."""
+
+    content: bytes
+
+
+Reply = Ok | Data | Output | Checked
 
 
 class RpcInput:
@@ -134,12 +142,20 @@ class RpcInput:
         return [RpcInput(node.schema, node.children, node.leafs) for node in self._nodes.get(name, ())]
 
     def element(self, name: str) -> etree._Element | None:
-        """An anydata or anyxml element, or that of an XPath expression."""
+        """The element of a parameter: the content of anydata and anyxml, the namespaces in scope of a leaf."""
         given = self._nodes.get(name)
         return None if given is None else given[0].element
 
+    def elements(self, name: str) -> Sequence[etree._Element]:
+        """Those of a leaf-list, in the order they were given."""
+        return [node.element for node in self._nodes.get(name, ()) if node.element is not None]
+
     def __contains__(self, name: str) -> bool:
         return name in self._nodes or name in self._leafs
+
+    def tree(self) -> Container:
+        """All parameters as a frozen tree below the schema's ``input``."""
+        return from_nodes(self._schema, [node for nodes in self._nodes.values() for node in nodes])
 
     def names(self) -> Iterable[str]:
         """Names of the parameters that were given."""
@@ -173,6 +189,9 @@ class SessionInfo(Hashable, Protocol):
 
     def at_end(self, callback: Callable[[], None]) -> None:
         """Call this when the session has ended, however it does."""
+
+    def leniencies_taken(self) -> Sequence[str]:
+        """Those used since this was asked last."""
 
     @property
     def on_leniency(self) -> OnLeniency:
@@ -214,6 +233,12 @@ class Agent:
     audit: AuditLog | None = None
     capabilities: tuple[str, ...] = ()
     features: tuple[Feature, ...] = ()
+    handlers: Mapping[SchemaNode, Handler] = field(default_factory=dict)
+    """What runs an rpc or action, as the features say."""
+    overrides: dict[SchemaNode, Handler] = field(default_factory=dict)
+    """What runs it instead, or where no feature does: hooks and canned replies (``mlag_agent.foreign``)."""
+    record: Callable[[SessionInfo, str, str | None, Sequence[RpcError], Sequence[str]], None] | None = None
+    """Takes note of each operation: session, what, datastore, errors, leniencies used."""
     on_factory_reset: list[Callable[[], None]] = field(default_factory=list)
     """Called when the datastores have been reset, by whom something else is kept (RFC 8808 section 2)."""
     startup_changed: list[Callable[[Container, Container, Actor | None], None]] = field(default_factory=list)

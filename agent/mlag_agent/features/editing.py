@@ -6,6 +6,7 @@ from mlag_agent.data.decode import Operation
 from mlag_agent.data.edit import Editor
 from mlag_agent.data.tree import Container, empty
 from mlag_agent.datastore.stores import Datastore
+from mlag_agent.datastore.turns import in_turns
 from mlag_agent.errors import ErrorTag, ErrorType, RpcError, RpcFailure
 from mlag_agent.features.base import OK, Agent, Reply, RpcInput, SessionInfo, missing_parameter
 from mlag_agent.features.parameters import datastore, source_tree
@@ -29,11 +30,13 @@ async def edit_config(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Repl
     if config is None:
         raise RpcFailure(missing_parameter("config"))
     problems: list[RpcError] = []
-    nodes = agent.reader.read(
-        config,
-        strict=agent.strict,
-        on_leniency=session.on_leniency,
-        problems=problems if keep_going else None,
+    nodes = await in_turns(
+        agent.reader.steps(
+            config,
+            strict=agent.strict,
+            on_leniency=session.on_leniency,
+            problems=problems if keep_going else None,
+        )
     )
 
     if agent.access.active:

@@ -9,7 +9,7 @@ from mlag_agent.data.defaults import Mode
 from mlag_agent.data.encode import encode_children
 from mlag_agent.data.origin import INTENDED, Sources, config_nodes, encode_with_origins, with_origins
 from mlag_agent.data.tree import Container, merge
-from mlag_agent.errors import ErrorTag, ErrorType, InfoElement, RpcError, RpcFailure
+from mlag_agent.errors import ErrorTag, ErrorType, RpcError, RpcFailure
 from mlag_agent.features.base import Agent, Data, Feature, Reply, RpcInput, SessionInfo, StatePart
 from mlag_agent.features.parameters import datastore_tree
 from mlag_agent.features.reading import Filter, read_mode, read_subtree, read_tree, xpath_filter
@@ -54,9 +54,6 @@ async def _get_data(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Reply:
     spec = filter_spec(agent, session, rpc)
     if identity == OPERATIONAL:
         return await _get_operational(agent, session, rpc, spec, depth)
-    for name in ("with-origin", "origin-filter", "negated-origin-filter"):
-        if name in rpc:
-            raise _only_operational(name, identity)
     root = datastore_tree(agent, session, identity)
     found = await read_tree(agent, session, root, spec, read_mode(agent, rpc), config_only=True, depth=depth)
     if rpc.leaf("config-filter") == "false":
@@ -72,12 +69,6 @@ def filter_spec(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Filter | N
     xpath = rpc.element("xpath-filter")
     # As it was sent: in its canonical form the prefixes are module names.
     return None if xpath is None else xpath_filter(agent, session, (xpath.text or "").strip(), xpath, "xpath-filter")
-
-
-def _only_operational(name: str, identity: str) -> RpcFailure:
-    words = f"{name} is for the operational datastore, not for {identity} (RFC 8526 section 3.1.1)"
-    info = (InfoElement("bad-element", name),)
-    return RpcFailure(RpcError(ErrorTag.INVALID_VALUE, words, type=ErrorType.PROTOCOL, info=info))
 
 
 async def _get_operational(

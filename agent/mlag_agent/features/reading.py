@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from time import monotonic
-from typing import TypeAlias, cast
+from typing import TypeAlias, TypeVar, cast
 
 from lxml import etree
 
@@ -36,10 +36,12 @@ __all__ = [
     "read_subtree",
     "read_tree",
     "with_defaults",
+    "within_budget",
     "xpath_filter",
 ]
 
 Filter: TypeAlias = "SubtreeFilter | XPathFilter"
+Some = TypeVar("Some")
 
 SUPPORTED: Mapping[Mode, tuple[Mode, ...]] = {
     Mode.EXPLICIT: (Mode.REPORT_ALL, Mode.REPORT_ALL_TAGGED, Mode.TRIM),
@@ -150,29 +152,36 @@ async def apply_filter(agent: Agent, root: Container, wanted: Filter) -> Contain
 async def _evaluate(
     agent: Agent, tree: Callable[[], InstanceTree], wanted: XPathFilter, depth: int | None = None
 ) -> Container:
-    """On the loop if that is soon done, else in a thread, with a tree of its own."""
+    """With a tree of its own each time."""
+    return await within_budget(agent, lambda budget: wanted.apply(tree(), budget, depth), wanted.parameter)
+
+
+async def within_budget(agent: Agent, evaluate: Callable[[Budget], Some], parameter: str | None = None) -> Some:
+    """What an XPath expression gives: on the loop if that is soon done, else in a thread.
+
+    ``parameter``: the element that holds it; None: it is the attribute select of a filter.  Raises RpcFailure for an
+    XPathError, and for an expression that costs too much.
+    """
     try:
-        return wanted.apply(tree(), Budget(QUICK_STEPS), depth)
+        return evaluate(Budget(QUICK_STEPS))
     except TooCostlyError:
-        return await _in_thread(agent, tree, wanted, depth)
+        return await _in_thread(agent, evaluate, parameter)
     except XPathError as error:
-        raise RpcFailure(_bad_expression(str(error), wanted.parameter)) from error
+        raise RpcFailure(_bad_expression(str(error), parameter)) from error
 
 
-async def _in_thread(
-    agent: Agent, tree: Callable[[], InstanceTree], wanted: XPathFilter, depth: int | None
-) -> Container:
+async def _in_thread(agent: Agent, evaluate: Callable[[Budget], Some], parameter: str | None) -> Some:
     """Other sessions go on meanwhile: the tree is frozen.  One at a time, so that the loop competes with one thread."""
     async with agent.evaluating:
         end = monotonic() + MOST_SECONDS
         budget = Budget(MOST_STEPS, lambda: monotonic() > end)
         try:
-            return await asyncio.to_thread(lambda: wanted.apply(tree(), budget, depth))
+            return await asyncio.to_thread(evaluate, budget)
         except asyncio.CancelledError:
             budget.left = 0  # the session is gone: the thread ends at its next step
             raise
         except XPathError as error:
-            raise RpcFailure(_bad_expression(str(error), wanted.parameter)) from error
+            raise RpcFailure(_bad_expression(str(error), parameter)) from error
         except TooCostlyError:
             words = (
                 f"the expression looks at more than {MOST_STEPS} nodes, or for longer than {MOST_SECONDS:g} s; "

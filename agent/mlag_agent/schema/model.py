@@ -240,6 +240,10 @@ class _Builder:
             mandatory=mandatory is not None and mandatory.arg == "true",
             cases=cases,
             position=len(parent.children),
+            min_elements=int(count.arg) if (count := stmt.search_one("min-elements")) is not None else 0,
+            max_elements=int(count.arg)
+            if (count := stmt.search_one("max-elements")) is not None and count.arg != "unbounded"
+            else None,
         )
         self._protect(stmt, node, parent)
         if kind in (Kind.LEAF, Kind.LEAF_LIST):
@@ -341,6 +345,9 @@ class _Builder:
             child.defaults = ()
 
 
+# More of them are not listed in a message.
+LISTED_IDENTITIES = 12
+
 _PREFIX = re.compile(r"([A-Za-z_][\w.-]*):(?=[A-Za-z_])")
 _UNKNOWN = LeafType("leafref", "", Lexical.ENGINE)
 
@@ -420,12 +427,13 @@ def _leaf_type(type_stmt: Any, identities: Mapping[Any, frozenset[str]]) -> Leaf
     prefixed = base in ("identityref", "instance-identifier") or common == "xpath1.0"
     return LeafType(
         base,
-        "the path of a node that the schema has, with or without keys" if path else _allows(chain, base, common),
+        "the path of a node that the schema has, with or without keys"
+        if path
+        else _allows(chain, base, common, allowed),
         Lexical.VERBATIM if common == "xpath1.0" and not path else _lexical(base, common),
         prefixed=prefixed,
         identities=allowed,
         enums=enums,
-        xpath=common == "xpath1.0" and not path,
     )
 
 
@@ -475,7 +483,7 @@ def _lexical(base: str, common: str | None) -> Lexical:
     return Lexical.ENGINE
 
 
-def _allows(chain: Sequence[Any], base: str, common: str | None) -> str:
+def _allows(chain: Sequence[Any], base: str, common: str | None, identities: frozenset[str]) -> str:
     """What the type allows, in words for an error message."""
 
     def restriction(keyword: str) -> str | None:
@@ -490,20 +498,32 @@ def _allows(chain: Sequence[Any], base: str, common: str | None) -> str:
     if base == "empty":
         return "no value"
     if base == "identityref":
-        return f"an identity derived from {chain[-1].search_one('base').arg}"
+        words = " and from ".join(stmt.arg for stmt in chain[-1].search("base"))
+        listed = f": {', '.join(sorted(identities))}" if 0 < len(identities) <= LISTED_IDENTITIES else ""
+        return f"an identity derived from {words}{listed}"
+    if base == "instance-identifier":
+        return "an instance-identifier: the absolute path of a node, with a prefix at each name and keys in predicates"
     words = f"{common} ({base})" if common else base
     if base in _INTEGERS or base == "decimal64":
+        spec = chain[-1].i_type_spec
         span = restriction("range")
         if span is None and base in _INTEGERS:
-            spec = chain[-1].i_type_spec
-            span = f"{spec.min}..{spec.max}"
-        return f"{words} {span}" if span else words
-    length, pattern = restriction("length"), restriction("pattern")
+            span = "min..max"
+        return f"{words} {_numbers(span, spec)}" if span else words
+    length = restriction("length")
     if length:
         words += f" of length {length}"
-    if pattern and common is None:
-        words += f" matching {pattern}"
-    return words
+    # Each pattern of the chain must match (RFC 7950 section 9.4.5), or not (section 9.4.6).
+    patterns = [] if common else [stmt for t in reversed(chain) for stmt in t.search("pattern")]
+    return words + " and".join(
+        f"{' not' if stmt.search_one('modifier') is not None else ''} matching {stmt.arg}" for stmt in patterns
+    )
+
+
+def _numbers(span: str, spec: Any) -> str:
+    """A range with the numbers that ``min`` and ``max`` stand for."""
+    span = re.sub(r"\bmin\b", str(spec.min), span)
+    return re.sub(r"\bmax\b", str(spec.max), span)
 
 
 def _members(chain: Sequence[Any], keyword: str) -> list[Any]:

@@ -94,7 +94,7 @@ def _read(
     return RpcInput(declared, invocation.holder.children, instance=instance)
 
 
-_CONDITION = "When condition"  # libyang's words
+_CONDITION = "derived-from-or-self("
 _GET_DATA = "/ietf-netconf-nmda:get-data"
 
 
@@ -104,13 +104,12 @@ def _as_sent(error: RpcError, invocation: Invocation) -> RpcError:
     words = error.message.replace(f"{invocation.schema.path}/input", invocation.schema.name)
     path = error.path or operation
     found = replace(error, type=ErrorType.PROTOCOL, path=operation if path == "/" else path, message=words)
-    if error.tag is ErrorTag.OPERATION_FAILED and _CONDITION in words:
-        # RFC 7950 section 8.3.1 for a parameter whose condition is false; RFC 8526 section 3.1.1 for those of get-data.
-        tag = ErrorTag.INVALID_VALUE if operation == _GET_DATA else ErrorTag.UNKNOWN_ELEMENT
-        return replace(found, tag=tag, info=(_bad_element(path.rpartition("/")[2].rpartition(":")[2]),))
+    if error.tag is ErrorTag.UNKNOWN_ELEMENT and operation == _GET_DATA and _CONDITION in words:
+        return replace(found, tag=ErrorTag.INVALID_VALUE)  # RFC 8526 section 3.1.1: with-origin, with another datastore
     if error.tag is ErrorTag.DATA_MISSING and error.app_tag in (None, "missing-choice"):
         name = path.rpartition("/")[2].rpartition(":")[2]
-        return replace(found, tag=ErrorTag.MISSING_ELEMENT, info=(*_without_choice(error.info), _bad_element(name)))
+        info = (*_without_choice(error.info), _bad_element(name))
+        return replace(found, tag=ErrorTag.MISSING_ELEMENT, app_tag=None, info=info)
     return found
 
 
