@@ -18,7 +18,16 @@ from mlag_agent.access.audit import AuditLog
 from mlag_agent.access.logins import LoginDelays
 from mlag_agent.access.sealing import Sealer
 from mlag_agent.access.users import Users
-from mlag_agent.config import Settings, cache_folder, make_audit, make_ca_keys, make_fabric, make_modules, make_users
+from mlag_agent.config import (
+    Settings,
+    cache_folder,
+    make_audit,
+    make_ca_keys,
+    make_fabric,
+    make_modules,
+    make_urls,
+    make_users,
+)
 from mlag_agent.control.server import ControlServer
 from mlag_agent.data.defaults import Mode
 from mlag_agent.data.tree import empty
@@ -40,9 +49,9 @@ from mlag_agent.features import (
     netconf,
     netconf_events,
     nmda,
-    notifications,
     partial_lock,
     simulator,
+    subscriptions,
     with_defaults,
     yang_library,
 )
@@ -242,8 +251,8 @@ class Device:
             yang_library.FEATURE,
             nmda.feature(),
             factory.FEATURE,
+            *subscriptions.features(),
             partial_lock.FEATURE,
-            notifications.feature(),
             netconf_events.FEATURE,
             interfaces.feature(),
             mlag.feature(engine, model),
@@ -362,6 +371,7 @@ class Device:
             access=access,
             audit=self._audit,
             strict=settings.strict,
+            urls=make_urls(settings),
             capabilities=_capabilities(library, features),
             features=features,
             basic_mode=Mode(settings.with_defaults),
@@ -437,7 +447,9 @@ def _state_folder(settings: Settings) -> Path:
 
 def _netconf_features(settings: Settings) -> Sequence[Feature]:
     """NETCONF itself, with the datastores that the settings ask for; raises SettingsError."""
-    modes = netconf.Modes(settings.candidate, settings.writable_running, settings.startup)
+    modes = netconf.Modes(
+        settings.candidate, settings.writable_running, settings.startup, tuple(sorted(set(settings.url.schemes)))
+    )
     found = [netconf.feature(modes)]
     if modes.candidate == "private":
         found.append(netconf.private_candidate())

@@ -216,7 +216,9 @@ class TestYangLibrary:
             for row in found.root.iter(f"{{{LIBRARY}}}module")
             if row.find(f"{{{LIBRARY}}}deviation") is not None
         ]
-        assert deviated == ["dfs-m-lag", "ietf-interfaces", "ietf-network-instance"]
+        assert deviated == [
+            "dfs-m-lag", "ietf-interfaces", "ietf-network-instance", "ietf-subscribed-notifications",
+        ]  # fmt: skip
 
     async def test_datastores(self, start: Start, connect: Connect) -> None:
         for startup in (False, True):
