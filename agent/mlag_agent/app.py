@@ -18,7 +18,16 @@ from mlag_agent.access.audit import AuditLog
 from mlag_agent.access.logins import LoginDelays
 from mlag_agent.access.sealing import Sealer
 from mlag_agent.access.users import Users
-from mlag_agent.config import Settings, cache_folder, make_audit, make_ca_keys, make_fabric, make_modules, make_users
+from mlag_agent.config import (
+    Settings,
+    cache_folder,
+    make_audit,
+    make_ca_keys,
+    make_fabric,
+    make_modules,
+    make_urls,
+    make_users,
+)
 from mlag_agent.control.server import ControlServer
 from mlag_agent.data.defaults import Mode
 from mlag_agent.data.tree import empty
@@ -39,6 +48,7 @@ from mlag_agent.features import (
     nacm,
     netconf,
     netconf_events,
+    nmda,
     partial_lock,
     simulator,
     subscriptions,
@@ -239,6 +249,7 @@ class Device:
             with_defaults.feature(Mode(settings.with_defaults)),
             monitoring.FEATURE,
             yang_library.FEATURE,
+            nmda.feature(),
             factory.FEATURE,
             *subscriptions.features(),
             partial_lock.FEATURE,
@@ -360,6 +371,7 @@ class Device:
             access=access,
             audit=self._audit,
             strict=settings.strict,
+            urls=make_urls(settings),
             capabilities=_capabilities(library, features),
             features=features,
             basic_mode=Mode(settings.with_defaults),
@@ -435,7 +447,9 @@ def _state_folder(settings: Settings) -> Path:
 
 def _netconf_features(settings: Settings) -> Sequence[Feature]:
     """NETCONF itself, with the datastores that the settings ask for; raises SettingsError."""
-    modes = netconf.Modes(settings.candidate, settings.writable_running, settings.startup)
+    modes = netconf.Modes(
+        settings.candidate, settings.writable_running, settings.startup, tuple(sorted(set(settings.url.schemes)))
+    )
     found = [netconf.feature(modes)]
     if modes.candidate == "private":
         found.append(netconf.private_candidate())
@@ -475,7 +489,7 @@ def _capabilities(library: SchemaLibrary, features: Sequence[Feature]) -> tuple[
     found = [BASE_1_0, BASE_1_1]
     for feature in features:
         found.extend(feature.capabilities)
-    found.append(yang_library.capability(library.content_id))
+    found.extend(yang_library.capabilities(library.content_id))
     for module in library.tree.modules.values():
         if not module.implemented or module.yang_version == "1.1":
             continue

@@ -29,6 +29,7 @@ from mlag_agent.datastore.transaction import Authorise, Transactor
 from mlag_agent.errors import ErrorTag, ErrorType, InfoElement, RpcError, RpcFailure
 from mlag_agent.notify.notifier import Notifier
 from mlag_agent.notify.outbox import Outbox
+from mlag_agent.remote.urls import Urls
 from mlag_agent.schema.engine import matches
 from mlag_agent.schema.library import SchemaLibrary
 from mlag_agent.schema.nodes import ModuleRequest, SchemaNode
@@ -230,6 +231,7 @@ class Agent:
     access: AccessControl
     factory: Container
     strict: bool
+    urls: Urls | None = None
     audit: AuditLog | None = None
     capabilities: tuple[str, ...] = ()
     features: tuple[Feature, ...] = ()

@@ -10,6 +10,7 @@ from mlag_agent.datastore.turns import in_turns
 from mlag_agent.errors import ErrorTag, ErrorType, RpcError, RpcFailure
 from mlag_agent.features.base import OK, Agent, Reply, RpcInput, SessionInfo, missing_parameter
 from mlag_agent.features.parameters import datastore, source_tree
+from mlag_agent.features.url import delete_document, given_config, url_of, write_document
 from mlag_agent.features.writing import write
 
 __all__ = ["copy_config", "delete_config", "discard_changes", "edit_config", "validate"]
@@ -26,7 +27,7 @@ async def edit_config(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Repl
     default = Operation(rpc.required("default-operation"))
     test = rpc.leaf("test-option") if "test-option" in rpc else None
     keep_going = rpc.leaf("error-option") == "continue-on-error"
-    config = rpc.element("config")
+    config = await given_config(agent, rpc)
     if config is None:
         raise RpcFailure(missing_parameter("config"))
     problems: list[RpcError] = []
@@ -67,14 +68,17 @@ async def edit_config(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Repl
 
 async def copy_config(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Reply:
     """RFC 6241 section 7.3.  The candidate is only checked for types, as by edit-config; the others entirely."""
+    url = url_of(rpc.container("target"))
+    if url is not None:
+        return await _copy_to_url(agent, session, rpc, url)
     target = datastore(agent, rpc, "target")
     agent.stores.check_writable(target, session.session_id)
     source = rpc.container("source")
     if _names(source, target):
         words = f"source and target are both {target}"
         raise RpcFailure(RpcError(ErrorTag.INVALID_VALUE, words, type=ErrorType.PROTOCOL))
-    if source is not None and source.element("config") is not None:
-        root = source_tree(agent, session, rpc)
+    root = await _given_tree(agent, session, source)
+    if root is not None:
         await write(agent, session, target, lambda: root)
         return OK
     # To save running needs the right to copy alone; any other copy is a read and a write (RFC 8341 section 3.2.6).
@@ -88,6 +92,29 @@ async def copy_config(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Repl
     return OK
 
 
+async def _given_tree(agent: Agent, session: SessionInfo, source: RpcInput | None) -> Container | None:
+    """The configuration of an inline ``<config>`` or of a URL; None when the source is a datastore."""
+    config = await given_config(agent, source)
+    if config is None:
+        return None
+    return agent.reader.tree(config, strict=agent.strict, on_leniency=session.on_leniency)
+
+
+async def _copy_to_url(agent: Agent, session: SessionInfo, rpc: RpcInput, url: str) -> Reply:
+    """RFC 6241 section 8.8.5.2: what the session may read; the document is replaced as a whole."""
+    source = rpc.container("source")
+    if url_of(source) == url:
+        words = "source and target are the same URL"
+        raise RpcFailure(RpcError(ErrorTag.INVALID_VALUE, words, type=ErrorType.PROTOCOL))
+    root = await _given_tree(agent, session, source)
+    if root is None:
+        root = source_tree(agent, session, rpc)
+        if agent.access.active:
+            root = agent.access.readable(session, root)
+    await write_document(agent, url, root)
+    return OK
+
+
 def _names(source: RpcInput | None, wanted: Datastore) -> bool:
     """Whether a source is this datastore, by its element or by its identity."""
     if source is None:
@@ -98,6 +125,10 @@ def _names(source: RpcInput | None, wanted: Datastore) -> bool:
 
 async def delete_config(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Reply:
     """RFC 6241 section 7.4; of the datastores, the module allows startup alone."""
+    url = url_of(rpc.container("target"))
+    if url is not None:
+        await delete_document(agent, url)
+        return OK
     target = datastore(agent, rpc, "target")
     agent.stores.check_writable(target, session.session_id)
     nothing = empty(agent.library.tree.data)
@@ -115,5 +146,6 @@ async def discard_changes(agent: Agent, session: SessionInfo, rpc: RpcInput) -> 
 
 async def validate(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Reply:
     """RFC 6241 section 8.6.4.1."""
-    agent.transactor.validate(source_tree(agent, session, rpc))
+    root = await _given_tree(agent, session, rpc.container("source"))
+    agent.transactor.validate(source_tree(agent, session, rpc) if root is None else root)
     return OK

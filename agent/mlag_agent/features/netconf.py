@@ -31,6 +31,7 @@ class Modes:
     candidate: CandidateMode = "shared"
     writable_running: bool = True
     startup: bool = False
+    url_schemes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.candidate == "none" and not self.writable_running:
@@ -49,6 +50,8 @@ def feature(modes: Modes) -> Feature:
         enabled |= {"candidate": ("1.0",), "confirmed-commit": ("1.0", "1.1")}
     if modes.startup:
         enabled["startup"] = ("1.0",)
+    if modes.url_schemes:
+        enabled["url"] = (f"1.0?scheme={','.join(modes.url_schemes)}",)
     return Feature(
         name="netconf",
         modules=(ModuleRequest("ietf-netconf", tuple(sorted(enabled))),),

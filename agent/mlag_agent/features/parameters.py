@@ -54,12 +54,8 @@ def _not_a_datastore(identity: str, known: str) -> RpcFailure:
 
 
 def source_tree(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Container:
-    """The configuration of a ``source``: a datastore or an inline ``<config>``."""
+    """The configuration of a ``source`` that names a datastore."""
     source = rpc.container("source")
-    if source is not None:
-        config = source.element("config")
-        if config is not None:
-            return agent.reader.tree(config, strict=agent.strict, on_leniency=session.on_leniency)
-        if "datastore" in source:
-            return datastore_tree(agent, session, source.required("datastore"))
+    if source is not None and "datastore" in source:
+        return datastore_tree(agent, session, source.required("datastore"))
     return agent.stores.get(datastore(agent, rpc, "source"), session.session_id)
