@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 PYTEST_WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test lint types yang layers bench bench-peers check clean
+.PHONY: help demo run test crashtest lint types yang layers bench bench-peers check clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,10 @@ run: $(VENV)/run.stamp ## Start a pair on ports 8301 and 8302 and leave it runni
 
 test: $(VENV)/dev.stamp $(VENV)/scan.stamp ## Run the tests
 	@$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadgroup $(PYTEST_ARGS)
+
+# ROUNDS=, SEED=: how many, and of which operations.
+crashtest: $(VENV)/dev.stamp ## kill -9 at random moments, 500 rounds: nothing acknowledged is lost
+	@$(BIN)/python -m tests.crash --rounds $(or $(ROUNDS),500) $(if $(SEED),--seed $(SEED))
 
 lint: $(VENV)/dev.stamp ## ruff: style, likely bugs, formatting
 	@$(BIN)/ruff check .

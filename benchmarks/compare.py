@@ -2,7 +2,7 @@
 
 Usage: ``python -m benchmarks.compare BEFORE AFTER [--seconds 30] [--entries 50000]``; each is a folder with ``agent/``
 in it, for instance one of ``git worktree add``.  Printed are medians of interleaved blocks, in ms and in echoes of the
-same blocks, and AFTER divided by BEFORE.
+same blocks, the processor time that the server's event loop took for each call, and AFTER divided by BEFORE.
 """
 
 from __future__ import annotations
@@ -38,6 +38,18 @@ class _Load:
             await ok(self._session, operation)
 
 
+class _Counted:
+    """An action that knows how often it was called."""
+
+    def __init__(self, action: Action) -> None:
+        self._action = action
+        self.calls = 0
+
+    async def __call__(self) -> None:
+        self.calls += 1
+        await self._action()
+
+
 @dataclass(frozen=True, slots=True)
 class _Pair:
     """An agent of each checkout, with a session to each and one to the echo server."""
@@ -60,12 +72,15 @@ class _Pair:
 
     async def turns(self, title: str, action: Callable[[BenchSession], Action], share: float) -> None:
         """Let both do the same, and print it."""
-        actions: dict[str, Action] = {name: action(session) for name, session in self.sessions.items()}
+        actions = {name: _Counted(action(session)) for name, session in self.sessions.items()}
+        spent = {name: server.processor_time for name, server in self.servers.items()}
         found = await take_turns({**actions, ECHO: read(self.echo, workload.GET)}, self.seconds * share)
         before, after, echo = found[BEFORE], found[AFTER], found[ECHO]
+        cpu = [(self.servers[name].processor_time - spent[name]) / actions[name].calls * 1e6 for name in actions]
         print(
             f"{title:32} {before.median * 1000:9.3f} ms ({before.median / echo.median:8.2f} echoes) -> "
             f"{after.median * 1000:9.3f} ms ({after.median / echo.median:8.2f})   x {after.median / before.median:.3f}"
+            f"   processor {cpu[0]:.0f} -> {cpu[1]:.0f} us  x {cpu[1] / cpu[0]:.3f}"
             f"   99 of 100: {before.quantile(0.99) * 1000:.2f} -> {after.quantile(0.99) * 1000:.2f} ms,"
             f" {len(after.times)} samples",
             flush=True,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import socket
+import sqlite3
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -263,3 +265,44 @@ class TestEnd:
             await session.rpc("<close-session/>")
             await device.aclose()
             assert caplog.text == ""
+
+
+class TestDamage:
+    """Whatever has become of the state file: the agent starts, with what was stored or without, and says which."""
+
+    async def stored(self, start: Start, connect: Connect, count: int = 20) -> tuple[Device, list[str]]:
+        device = await start()
+        session = await connect(device)
+        for number in range(count):
+            assert (await session.edit(vpn(f"v{number:02}"), "running")).ok
+        await session.aclose()
+        await device.aclose()
+        return device, [f"v{number:02}" for number in range(count)]
+
+    @pytest.mark.parametrize("seed", range(12))
+    async def test_anywhere(self, start: Start, connect: Connect, seed: int, caplog: pytest.LogCaptureFixture) -> None:
+        device, names = await self.stored(start, connect)
+        path = Path(device.settings.state) / "state.db"
+        random = Random(seed)
+        data = bytearray(path.read_bytes())
+        for _ in range(random.choice((1, 5, 50))):
+            # Behind the header, whose version number says that the file is a newer agent's.
+            at = random.randrange(100, len(data))
+            data[at] ^= 1 << random.randrange(8)
+        path.write_bytes(data)
+        again = await start()
+        found = (await (await connect(again)).get_config()).leafs("name")
+        aside = list(path.parent.glob("state.db.damaged-*"))
+        assert found == ([] if aside else names)
+        assert ("set aside" in caplog.text) == bool(aside)
+
+    async def test_what_is_no_xml(self, start: Start, connect: Connect, caplog: pytest.LogCaptureFixture) -> None:
+        device, _ = await self.stored(start, connect, 1)
+        path = Path(device.settings.state) / "state.db"
+        with sqlite3.connect(path) as connection:
+            connection.execute("UPDATE edit SET config = CAST('<a>' AS BLOB), crc = NULL")
+        connection.close()
+        session = await connect(await start())
+        assert (await session.get_config()).data[:] == []
+        assert "set aside" in caplog.text
+        assert (await session.edit(vpn("new"), "running")).ok

@@ -5,45 +5,60 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import socket
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
+from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
-from types import TracebackType
-from typing import Self
-
-from lxml import etree
+from types import MappingProxyType, TracebackType
+from typing import TYPE_CHECKING, Any, Self
 
 from mlag_agent.access.audit import AuditLog
 from mlag_agent.access.logins import LoginDelays
 from mlag_agent.access.sealing import Sealer
 from mlag_agent.access.users import Users
-from mlag_agent.config import Settings, cache_folder, make_audit, make_ca_keys, make_fabric, make_modules, make_users
-from mlag_agent.data.decode import Operation
-from mlag_agent.data.edit import Editor
-from mlag_agent.data.encode import encode_children
-from mlag_agent.data.tree import Container, empty
+from mlag_agent.config import (
+    Settings,
+    cache_folder,
+    make_audit,
+    make_ca_keys,
+    make_fabric,
+    make_modules,
+    make_urls,
+    make_users,
+)
+from mlag_agent.control.server import ControlServer
+from mlag_agent.data.defaults import Mode
+from mlag_agent.data.tree import empty
 from mlag_agent.datastore.confirmed import CallLater, ConfirmedCommits
 from mlag_agent.datastore.payload import PayloadReader
-from mlag_agent.datastore.persist import Journal, Stored
-from mlag_agent.datastore.stores import Datastore, Datastores
+from mlag_agent.datastore.persist import Journal
+from mlag_agent.datastore.restore import Restorer
+from mlag_agent.datastore.stores import Datastores
+from mlag_agent.datastore.subscriber import Subscriber
 from mlag_agent.datastore.transaction import Transactor
-from mlag_agent.errors import RpcFailure, SettingsError
+from mlag_agent.errors import SettingsError
 from mlag_agent.features import (
     agent_state,
+    factory,
     interfaces,
     mlag,
     monitoring,
     nacm,
     netconf,
     netconf_events,
-    notifications,
+    partial_lock,
     simulator,
+    subscriptions,
+    with_defaults,
     yang_library,
 )
-from mlag_agent.features.base import Agent, Feature
+from mlag_agent.features.base import UNKNOWN, Agent, Feature
+from mlag_agent.foreign.log import Operation
+from mlag_agent.foreign.service import Foreign
 from mlag_agent.mlag import DeviceIdentity, Engine, EngineTimers, TableCapacity
-from mlag_agent.models import find_model
+from mlag_agent.models import DeviceModel, find_model
 from mlag_agent.notify.clock import Clock
 from mlag_agent.notify.log import ReplayLog
 from mlag_agent.notify.notifier import Notifier
@@ -51,14 +66,18 @@ from mlag_agent.schema.cache import SchemaCache
 from mlag_agent.schema.library import SchemaLibrary
 from mlag_agent.schema.nodes import Kind, ModuleRequest
 from mlag_agent.server.dispatcher import Dispatcher
-from mlag_agent.server.endpoints import Endpoints
+from mlag_agent.server.endpoints import Endpoints, transport_limits
 from mlag_agent.server.registry import Registry
 from mlag_agent.server.session import NetconfSession
+from mlag_agent.server.transports.admission import Admission
 from mlag_agent.server.transports.call_home import Sleep
 from mlag_agent.server.transports.connection import Connection
 from mlag_agent.server.transports.hostkey import load_or_create_host_keys
 from mlag_agent.wire.capabilities import BASE_1_0, BASE_1_1
 from mlag_agent.wire.session import Limits, Session
+
+if TYPE_CHECKING:
+    from mlag_agent.server.metrics_http import MetricsServer
 
 __all__ = ["Device"]
 
@@ -79,8 +98,8 @@ class Device:
 
     ``timers`` are the engine's, ``features`` behaviour for more modules than the agent's own, ``call_later`` measures
     the time-out of confirmed commits instead of the event loop, ``clock`` gives events their time and measures that of
-    subscriptions, ``sleep`` the pauses of call home.  Raises SettingsError or SchemaError when it cannot start; then
-    nothing is left behind.
+    subscriptions, ``sleep`` the pauses of call home, ``sockets`` are listening ones to use (systemd's).  Raises
+    SettingsError or SchemaError when it cannot start; then nothing is left behind.
     """
 
     def __init__(
@@ -92,8 +111,10 @@ class Device:
         call_later: CallLater | None = None,
         sleep: Sleep = asyncio.sleep,
         clock: Clock | None = None,
+        sockets: Mapping[str, Sequence[socket.socket]] = MappingProxyType({}),
     ) -> None:
         self.settings = settings
+        self._sockets = sockets
         self._sleep = sleep
         self._timers = timers
         self._features = tuple(features)
@@ -106,6 +127,9 @@ class Device:
         self._log: ReplayLog | None = None
         self._engine: Engine | None = None
         self._agent: Agent | None = None
+        self._foreign: Foreign | None = None
+        self._control: ControlServer | None = None
+        self._metrics_server: MetricsServer | None = None
         self._warm_up: asyncio.TimerHandle | None = None
         self.registry = Registry()
 
@@ -121,6 +145,12 @@ class Device:
         """What clients connect to."""
         assert self._endpoints is not None, "the device is not started"
         return self._endpoints
+
+    @property
+    def metrics_port(self) -> int:
+        """The TCP port of metrics and health, if the settings have one."""
+        assert self._metrics_server is not None, "there are no metrics"
+        return self._metrics_server.port
 
     @property
     def engine(self) -> Engine:
@@ -139,6 +169,41 @@ class Device:
         """Datastores, transactor and schema."""
         assert self._agent is not None, "the device is not started"
         return self._agent
+
+    # --- behaviour from outside (docs/foreign-modules.md) -------------------------------------------------
+
+    @property
+    def foreign(self) -> Foreign:
+        """Hooks, canned replies and injected state."""
+        assert self._foreign is not None, "the device is not started"
+        return self._foreign
+
+    @property
+    def log(self) -> Sequence[Operation]:
+        """The last operations that were answered, the oldest first."""
+        return tuple(self.foreign.log)
+
+    def notify(self, xml: str | bytes, time: datetime | None = None) -> str:
+        """Publish a notification; returns its schema path.
+
+        Raises CannedError for what is no XML, RpcFailure for what no module allows.
+        """
+        return self.foreign.notify(xml, time)
+
+    def reply(self, path: str, xml: str | bytes) -> int:
+        """Answer the rpc or action at ``path`` with a canned reply; returns how many there are in ``xml``.
+
+        Raises CannedError.
+        """
+        return self.foreign.reply(path, xml)
+
+    def operational(self, xml: str | bytes, origin: str = UNKNOWN) -> Sequence[str]:
+        """Replace operational state, by top-level node; returns their paths.  Raises CannedError or RpcFailure."""
+        return self.foreign.operational(xml, origin)
+
+    async def reset(self, *, config: bool = False) -> None:
+        """Forget what was put in, the replies and the log; ``config``: the configuration too."""
+        await self.foreign.reset(config=config)
 
     # --- life -------------------------------------------------------------------------------------------
 
@@ -164,24 +229,35 @@ class Device:
         host_keys = load_or_create_host_keys(folder, settings.listen.host_keys)
         sealer = Sealer.load_or_create(folder / "sealing.key")
         engine = self._engine = Engine(
-            _identity(settings.device.name, model.name),
+            _identity(settings.device.name, model),
             make_fabric(settings),
             timers=self._timers,
             capacity=TableCapacity(settings.tables.arp, settings.tables.nd),
             reserved_ports=self._own_ports,
         )
         await engine.start()
+        foreign = self._foreign = Foreign(
+            settings.device.name,
+            hooks=tuple(map(Path, settings.hooks)),
+            replies=tuple(map(Path, settings.replies)),
+            hook_timeout=settings.hook_timeout,
+            log_length=settings.log_length,
+        )
         features = (
             *_netconf_features(settings),
+            with_defaults.feature(Mode(settings.with_defaults)),
             monitoring.FEATURE,
             yang_library.FEATURE,
-            notifications.feature(),
+            factory.FEATURE,
+            *subscriptions.features(),
+            partial_lock.FEATURE,
             netconf_events.FEATURE,
             interfaces.feature(),
             mlag.feature(engine, model),
             simulator.feature(engine),
             agent_state.feature(settings.device.name, model),
             nacm.feature(),
+            foreign.feature,
             *self._features,
         )
         features += (_extra_modules(settings, features),)
@@ -193,11 +269,13 @@ class Device:
         self._journal = Journal.open(folder / "state.db")
         self._log = self._open_log(library, folder)
         agent = self._agent = self._make_agent(library, features, sealer, engine, self._journal)
-        await self._restore(agent)
+        foreign.attach(agent)
+        await Restorer(library, agent.stores, agent.transactor, agent.reader, self._journal, agent.factory).restore()
         events = netconf_events.NetconfEvents(agent)
         events.attach()
         mlag.EngineEvents(agent, engine).attach()
-        dispatcher = Dispatcher(agent)
+        admission = Admission(transport_limits(settings.limits))
+        dispatcher = await self._make_dispatcher(agent, engine, admission)
         limits = settings.limits
         wire_limits = Limits(limits.message_size, limits.hello_size, limits.depth)
 
@@ -229,11 +307,33 @@ class Device:
                 audit.session_ended(session)
 
         self._endpoints = Endpoints(
-            settings, users=self._users, host_keys=host_keys, on_session=on_session, sleep=self._sleep
+            settings,
+            users=self._users,
+            host_keys=host_keys,
+            on_session=on_session,
+            admission=admission,
+            sleep=self._sleep,
+            sockets=self._sockets,
         )
+        if settings.control:
+            self._control = ControlServer(folder, foreign)
+            await self._control.start()
         await self._endpoints.start()
         # What the first rpc with parameters would wait for, unless it comes earlier.
         self._warm_up = asyncio.get_running_loop().call_later(WARM_UP_SECONDS, lambda: library.operations)
+
+    async def _make_dispatcher(self, agent: Agent, engine: Engine, admission: Admission) -> Dispatcher:
+        wanted = self.settings.metrics
+        if wanted is None:
+            return Dispatcher(agent)
+        # Few want it, and the library takes 50 to 80 ms to import.
+        from mlag_agent.server.metrics import MeasuredDispatcher, Metrics  # noqa: PLC0415
+        from mlag_agent.server.metrics_http import MetricsServer  # noqa: PLC0415
+
+        metrics = Metrics(agent, engine, self.registry, admission)
+        self._metrics_server = MetricsServer(metrics)
+        await self._metrics_server.start(wanted.host, wanted.port)
+        return MeasuredDispatcher(agent, metrics)
 
     def _make_agent(
         self, library: SchemaLibrary, features: tuple[Feature, ...], sealer: Sealer, engine: Engine, journal: Journal
@@ -252,22 +352,27 @@ class Device:
         rules = nacm.RuleSubscriber(access, library.tree)
         subscriber = mlag.EngineSubscriber(engine, sealer)
         # With a startup datastore running is what was booted and edited since: it does not outlive the process.
-        transactor = Transactor(library, stores, subscribers=(rules, subscriber), journal=None if startup else journal)
+        subscribers: Sequence[Subscriber[Any]] = (rules, subscriber, *self.foreign.subscribers(library.tree))
+        transactor = Transactor(library, stores, subscribers=subscribers, journal=None if startup else journal)
         transactor.published += (rules.applied, subscriber.applied)
+        reader = PayloadReader(library, mlag.password_transforms(library.tree, sealer))
         return Agent(
             library=library,
             stores=stores,
             transactor=transactor,
             commits=ConfirmedCommits(transactor, stores, library.tree.namespaces, call_later=self._call_later),
-            reader=PayloadReader(library, mlag.password_transforms(library.tree, sealer)),
+            reader=reader,
+            factory=factory.factory_configuration(settings.factory_default, library, reader, transactor),
             journal=journal,
             sessions=self.registry,
             notifier=Notifier(clock=self._clock, log=self._log),
             access=access,
             audit=self._audit,
             strict=settings.strict,
+            urls=make_urls(settings),
             capabilities=_capabilities(library, features),
             features=features,
+            basic_mode=Mode(settings.with_defaults),
         )
 
     def _open_log(self, library: SchemaLibrary, folder: Path) -> ReplayLog | None:
@@ -291,37 +396,6 @@ class Device:
     def _own_ports(self) -> Mapping[int, str]:
         return {} if self._endpoints is None else self._endpoints.ports()
 
-    async def _restore(self, agent: Agent) -> None:
-        """Running as it was last committed; with a startup datastore, as that says.
-
-        A commit that was to be confirmed and was not is taken back at once, whatever is left of its time: a restart
-        undoes it (RFC 6241 section 8.4.1).
-        """
-        assert self._journal is not None
-        source = Datastore.STARTUP if self.settings.startup else Datastore.RUNNING
-        stored = self._journal.load(source)
-        # With a startup datastore, running is not what comes back: there is nothing to take out of it.
-        pending = None if self.settings.startup else self._journal.pending()
-        if pending is not None:
-            stored = Stored(pending.config, ())
-            _LOG.warning("a confirmed commit, due at %s, was not confirmed: it is rolled back", pending.deadline)
-        if stored is None:
-            return
-        try:
-            root = _replay(agent, stored)
-            if self.settings.startup:
-                agent.stores.startup = root
-            await agent.transactor.apply(root, restoring=True, store=False)
-            if stored.edits or pending is not None:  # so that the next start has one document to read
-                document = encode_children(root, agent.library.tree.namespaces)
-                self._journal.replace(source, document, disarm=pending is not None)
-        except (RpcFailure, etree.XMLSyntaxError) as problem:
-            raise SettingsError(
-                f"the stored configuration cannot be used: {problem}",
-                f"start with the model and modules it was made with, or with another state folder than "
-                f"{self.settings.state}",
-            ) from problem
-
     async def aclose(self) -> None:
         """End sessions, engine and files; nothing runs on after this, even if one of them fails to end."""
         if self._warm_up is not None:
@@ -339,9 +413,14 @@ class Device:
                 last_first.push_async_callback(self._engine.aclose)
             if self._agent is not None:
                 last_first.push_async_callback(self._agent.commits.aclose)
+            if self._metrics_server is not None:
+                last_first.push_async_callback(self._metrics_server.aclose)
+            if self._control is not None:
+                last_first.push_async_callback(self._control.aclose)
             if self._endpoints is not None:
                 last_first.push_async_callback(self._endpoints.aclose)
             self._endpoints = self._engine = self._journal = self._users = self._audit = self._log = None
+            self._metrics_server = None
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -366,7 +445,9 @@ def _state_folder(settings: Settings) -> Path:
 
 def _netconf_features(settings: Settings) -> Sequence[Feature]:
     """NETCONF itself, with the datastores that the settings ask for; raises SettingsError."""
-    modes = netconf.Modes(settings.candidate, settings.writable_running, settings.startup)
+    modes = netconf.Modes(
+        settings.candidate, settings.writable_running, settings.startup, tuple(sorted(set(settings.url.schemes)))
+    )
     found = [netconf.feature(modes)]
     if modes.candidate == "private":
         found.append(netconf.private_candidate())
@@ -389,10 +470,11 @@ def _extra_modules(settings: Settings, features: Sequence[Feature]) -> Feature:
     return Feature(name="extra modules", modules=modules, data_only=True)
 
 
-def _identity(name: str, model: str) -> DeviceIdentity:
+def _identity(name: str, model: DeviceModel) -> DeviceIdentity:
     """With a locally administered MAC address that differs with the device's name."""
     try:
-        return DeviceIdentity(name, model, b"\x02" + hashlib.sha256(name.encode()).digest()[:5])
+        mac = b"\x02" + hashlib.sha256(name.encode()).digest()[:5]
+        return DeviceIdentity(name, model.name, mac, family=model.family)
     except ValueError as error:
         raise SettingsError(f"{error}, and {name!r} has not", "give another --name") from error
 
@@ -418,22 +500,3 @@ def _capabilities(library: SchemaLibrary, features: Sequence[Feature]) -> tuple[
             uri += f"&deviations={','.join(module.deviations)}"
         found.append(uri)
     return tuple(found)
-
-
-def _replay(agent: Agent, stored: Stored) -> Container:
-    """The configuration that a snapshot and the edits after it give."""
-    root = empty(agent.library.tree.data)
-    for document in (stored.snapshot, *stored.edits):
-        editor = Editor()
-        root = editor.apply(root, agent.reader.read(_parse(document)), Operation.MERGE)
-        if editor.errors:
-            raise RpcFailure(*editor.errors)
-    return root
-
-
-# What this agent has written itself may be larger than any message.
-_STORED = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=True, remove_comments=True)
-
-
-def _parse(document: bytes) -> etree._Element:
-    return etree.fromstring(b"<config>" + document + b"</config>", _STORED)

@@ -31,19 +31,26 @@ from mlag_agent.config import (
     load_settings,
     user_with_password,
 )
+from mlag_agent.control.client import ControlError
+from mlag_agent.ctl_cli import ctl_commands
 from mlag_agent.errors import AgentError, SchemaError, SettingsError
 from mlag_agent.models import DEFAULT_MODEL, MODELS
 from mlag_agent.server.transports.sockets import reserve_descriptors
+from mlag_agent.systemd import Notifier, activated_sockets
 from mlag_agent.users_cli import PASSWORD_VARIABLE, user_commands
 
 __all__ = ["main"]
 
 EXIT_SETTINGS = 2
 EXIT_SCHEMA = 3
+EXIT_CONTROL = 4
 
 
 def main() -> NoReturn:
-    """Entry point: 0 after an ordinary stop, 2 for wrong settings, 3 for a module that cannot be served."""
+    """Entry point: 0 after an ordinary stop, 2 for wrong settings, 3 for a module that cannot be served.
+
+    4: ``ctl`` cannot reach the agent, or is refused.
+    """
     try:
         cli.main(prog_name="mlag-agent", standalone_mode=False)
     except click.exceptions.Abort:
@@ -52,9 +59,10 @@ def main() -> NoReturn:
         error.show()
         sys.exit(error.exit_code)
     except AgentError as error:
-        hint = error.hint if isinstance(error, SettingsError) else ""
+        hint = error.hint if isinstance(error, SettingsError | ControlError) else ""
         click.echo(f"mlag-agent: {error}" + (f"\n  {hint}" if hint else ""), err=True)
-        sys.exit(EXIT_SCHEMA if isinstance(error, SchemaError) else EXIT_SETTINGS)
+        codes = {SchemaError: EXIT_SCHEMA, ControlError: EXIT_CONTROL}
+        sys.exit(codes.get(type(error), EXIT_SETTINGS))
     sys.exit(0)
 
 
@@ -96,6 +104,9 @@ def cli(verbose: int) -> None:
     help="Folder of YANG modules for --module.",
 )
 @click.option("--module", "modules", multiple=True, help="Serve one more module: NAME, NAME:FEATURE,FEATURE or NAME:*.")
+@click.option("--hooks", multiple=True, type=click.Path(), help="Python file with behaviour for modules.")
+@click.option("--replies", multiple=True, type=click.Path(), help="XML file with canned replies for rpcs and actions.")
+@click.option("--control/--no-control", default=None, help="Whether `mlag-agent ctl` is answered.")
 @click.option("--schema-cache", help="Folder where loaded modules are kept, or off.  [default: the user's cache]")
 @click.option(
     "--candidate", type=click.Choice(["shared", "private", "none"]), help="The candidate datastore.  [default: shared]"
@@ -158,6 +169,7 @@ def pair(*, host: str, port: int, state: Path | None, model: str, user: str, aut
 
 
 cli.add_command(user_commands)
+cli.add_command(ctl_commands)
 
 
 @cli.command("hash-password")
@@ -186,8 +198,13 @@ def _with_options(settings: Settings, given: dict[str, object]) -> Settings:
     device = {key: text(key) for key in ("name", "model") if key in options}
     listen = {key: options[key] for key in ("host", "port") if key in options}
     fabric = {key: text(key) for key in ("rendezvous", "pair") if key in options}
-    top: dict[str, object] = {key: options[key] for key in ("strict", "startup", "writable_running") if key in options}
+    top: dict[str, object] = {
+        key: options[key] for key in ("strict", "startup", "writable_running", "control") if key in options
+    }
     top |= {key: text(key) for key in ("state", "schema_cache", "candidate") if key in options}
+    for name in ("hooks", "replies"):
+        if name in options:
+            top[name] = given[name]
     if "yang_dirs" in options:
         top["yang_dirs"] = tuple(map(str, given["yang_dirs"]))  # type: ignore[call-overload]
     if "modules" in options:
@@ -229,15 +246,21 @@ async def _serve(all_settings: Sequence[Settings], password: str | None = None) 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     reserve_descriptors(sum(s.limits.max_connections + s.limits.max_unauthenticated for s in all_settings))
+    notifier = Notifier()
+    sockets = activated_sockets() if len(all_settings) == 1 else {}  # two agents cannot share them
     async with AsyncExitStack() as stack:
-        devices = [await stack.enter_async_context(Device(settings)) for settings in all_settings]
+        devices = [await stack.enter_async_context(Device(settings, sockets=sockets)) for settings in all_settings]
         for device in devices:
             for what, host, port in device.endpoints.served():
                 click.echo(f"ready: {device.settings.device.name} serves {what} on {host} port {port}")
+            if device.settings.metrics is not None:
+                where = f"{device.settings.metrics.host} port {device.metrics_port}"
+                click.echo(f"ready: {device.settings.device.name} serves metrics on {where}")
         if len(devices) > 1:
             _how_to_connect(devices, password)
         sys.stdout.flush()
-        await stop.wait()
+        async with notifier.serving("serving NETCONF"):
+            await stop.wait()
 
 
 def _how_to_connect(devices: Sequence[Device], password: str | None) -> None:

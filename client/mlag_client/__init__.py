@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         InvalidRequest,
         LoginRefused,
         MlagClientError,
+        NoEvent,
         NotConfigured,
         NotConverged,
         NotInTime,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
         UndoMismatch,
         UnexpectedReply,
     )
+    from mlag_client.events import Event
     from mlag_client.model import (
         BackupRates,
         ChannelState,
@@ -68,6 +70,7 @@ __all__ = [
     "EntrySelector",
     "EntryStatistics",
     "EntryType",
+    "Event",
     "Fault",
     "GroupMissing",
     "GroupState",
@@ -77,6 +80,7 @@ __all__ = [
     "Link",
     "LoginRefused",
     "MlagClientError",
+    "NoEvent",
     "NotConfigured",
     "NotConverged",
     "NotInTime",
@@ -94,7 +98,7 @@ __all__ = [
     "connect",
 ]
 
-_MODULES = ("mlag_client.model", "mlag_client.errors", "mlag_client.client")
+_MODULES = ("mlag_client.model", "mlag_client.errors", "mlag_client.events", "mlag_client.client")
 
 
 def __getattr__(name: str) -> Any:

@@ -52,6 +52,7 @@ from mlag_client.model import (
     Snapshot,
 )
 from mlag_client.shell.cli import open_shell
+from mlag_client.watching import watch_command
 
 __all__ = ["EXIT_CODES", "main"]
 
@@ -210,6 +211,7 @@ def cli(
 
 
 cli.add_command(translate_command)
+cli.add_command(watch_command)
 
 
 @cli.command("shell")

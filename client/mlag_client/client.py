@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -11,7 +12,8 @@ from typing import Self
 from lxml import etree
 
 from mlag_client import documents
-from mlag_client.errors import ChannelNotUp, GroupMissing, NotConfigured, NotConverged, UndoMismatch
+from mlag_client.errors import ChannelNotUp, GroupMissing, NoEvent, NotConfigured, NotConverged, UndoMismatch
+from mlag_client.events import COMPLETE, Event
 from mlag_client.model import (
     BackupRates,
     DownReason,
@@ -225,6 +227,45 @@ class DfsClient:
             if time.monotonic() + interval > deadline:
                 raise NotConverged(f"not converged after {timeout:g} s: {missing}", timeout)
         raise AssertionError("watch has no end")
+
+    # --- events -----------------------------------------------------------------------------------------------
+
+    def subscribe(
+        self,
+        *,
+        stream: str | None = None,
+        filter_element: etree._Element | None = None,
+        start: datetime | None = None,
+        stop: datetime | None = None,
+    ) -> None:
+        """Have events sent on this session, past ones since ``start`` first, until ``stop`` (RFC 5277).
+
+        Other calls go on meanwhile.  One subscription to a session; ``filter_element``: a ``<filter>`` whose children
+        are those of a subtree filter (RFC 6241 section 6).  Raises RpcFailed.
+        """
+        self.session.subscribe(stream=stream, filter_element=filter_element, start=start, stop=stop)
+
+    def events(self, timeout: float | None = None) -> Iterator[Event]:
+        """Each event as it arrives, until the subscription has ended or none has come for ``timeout`` seconds."""
+        while (event := self.session.next_event(timeout)) is not None:
+            if event.name == COMPLETE:
+                return
+            yield event
+
+    def wait_for_event(self, name: str, timeout: float = 30.0, **leaves: str) -> Event:
+        """The next event of that name with these leaves; those before it are passed over.
+
+        ``wait_for_event("sync-channel-down", reason="port-mismatch")``.  Subscribe first.  Raises NoEvent after
+        ``timeout`` seconds.
+        """
+        deadline = time.monotonic() + timeout
+        last: Event | None = None
+        while (event := self.session.next_event(max(0.0, deadline - time.monotonic()))) is not None:
+            if event.name == name and event.matches(**leaves):
+                return event
+            last = event
+        wanted = " ".join((name, *(f"{leaf}={text}" for leaf, text in leaves.items())))
+        raise NoEvent(f"no {wanted} in {timeout:g} s; the last event was: {last or 'none at all'}", timeout)
 
     # --- the simulated device -------------------------------------------------------------------------------
 

@@ -15,7 +15,8 @@
     ├── UndoMismatch           undo with parameters that are not those configured
     └── NotInTime              a state did not come in time
         ├── ChannelNotUp       with the agent's reason and sentence
-        └── NotConverged       with what still differs
+        ├── NotConverged       with what still differs
+        └── NoEvent            with the last event that came instead
 
 ``hint`` is what a person can do next, one line or empty.
 """
@@ -35,6 +36,7 @@ __all__ = [
     "InvalidRequest",
     "LoginRefused",
     "MlagClientError",
+    "NoEvent",
     "NotConfigured",
     "NotConverged",
     "NotInTime",
@@ -179,6 +181,10 @@ class ChannelNotUp(NotInTime):
         self.reason = reason
         self.detail = detail
         self.state = state
+
+
+class NoEvent(NotInTime):
+    """An event did not come."""
 
 
 class NotConverged(NotInTime):

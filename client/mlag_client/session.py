@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import ipaddress
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,8 +33,12 @@ from mlag_client.errors import (
     SessionLost,
     UnexpectedReply,
 )
+from mlag_client.events import Event, parse_event
 
 __all__ = ["Manager", "Session", "open_manager", "rpc_errors"]
+
+EVENT_TICK = 0.5
+"""Seconds after which a wait for events looks whether there still is a session: ncclient does not say when it ends."""
 
 BASE: Final = "urn:ietf:params:xml:ns:netconf:base:1.0"
 
@@ -256,6 +262,41 @@ class Session:
             return
         except RpcFailed as error:
             failure.add_note(f"and the candidate could not be released: {error}")
+
+    # --- notifications --------------------------------------------------------------------------------------
+
+    def subscribe(
+        self,
+        *,
+        stream: str | None = None,
+        filter_element: etree._Element | None = None,
+        start: datetime | None = None,
+        stop: datetime | None = None,
+    ) -> None:
+        """create-subscription (RFC 5277 section 2.1.1); one to a session."""
+        times = {name: None if time is None else time.isoformat() for name, time in (("start", start), ("stop", stop))}
+        self._call(
+            "create-subscription",
+            lambda: self.manager.create_subscription(
+                filter=filter_element,
+                stream_name=stream,
+                start_time=times["start"],
+                stop_time=times["stop"],
+            ),
+        )
+
+    def next_event(self, timeout: float | None = None) -> Event | None:
+        """The next event; None when none comes in ``timeout`` seconds.  Raises SessionLost when none can come."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while True:
+            left = EVENT_TICK if deadline is None else min(EVENT_TICK, deadline - time.monotonic())
+            taken = self.manager.take_notification(block=True, timeout=max(left, 0.0))
+            if taken is not None:
+                return parse_event(str(taken.notification_xml))
+            if not self.manager.connected:
+                raise SessionLost("the session ended while events were waited for", "connect again")
+            if deadline is not None and time.monotonic() >= deadline:
+                return None
 
     def pipelined(self, calls: Sequence[Callable[[], Any]], operation: str) -> list[etree._Element]:
         """Send all, then wait for all replies, in order; raises the error of the first that failed."""

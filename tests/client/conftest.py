@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 
 import pytest
 
+from command_line import Call, Outcome
 from mlag_agent.mlag import EngineTimers
-from mlag_client import DfsClient, PeerLinkSource
-from mlag_client.testing import RunningPair, pair
+from mlag_client import DfsClient, PeerLinkSource, cli
+from mlag_client.testing import RunningAgent, RunningPair, pair
 
 FAST = EngineTimers(
     hello_interval=0.05,
@@ -57,3 +59,18 @@ def configured(clients: tuple[DfsClient, DfsClient]) -> Callable[..., tuple[DfsC
         return clients
 
     return configure
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
+    """Runs the entry point in this process, as the installed script does."""
+
+    def run(running: RunningAgent, *arguments: str, password: str | None = None) -> Outcome:
+        monkeypatch.setenv("MLAG_CLIENT_PASSWORD", running.password if password is None else password)
+        monkeypatch.setattr(sys, "argv", ["mlag-client", "--port", str(running.port), *arguments])
+        with pytest.raises(SystemExit) as caught:
+            cli.main()
+        printed = capsys.readouterr()
+        return Outcome(int(caught.value.code or 0), printed.out, printed.err)
+
+    return run

@@ -12,48 +12,16 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from mlag_client import cli
+from command_line import Call, Outcome
 from mlag_client.testing import RunningAgent, RunningPair
 
 SET = ("peer-link", "set", "2001:db8:1::1", "2001:DB8:1:0::2", "--tcp-port", "2048")
 UNDO = ("peer-link", "undo", *SET[2:])
 MIRROR = ("peer-link", "set", "2001:db8:1::2", "2001:db8:1::1", "--tcp-port")
-
-
-@dataclass(frozen=True)
-class Outcome:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
-Call = Callable[..., Outcome]
-
-
-@pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
-    """Runs the entry point in this process, as the installed script does."""
-
-    def run(running: RunningAgent, *arguments: str, password: str | None = None) -> Outcome:
-        monkeypatch.setenv("MLAG_CLIENT_PASSWORD", running.password if password is None else password)
-        monkeypatch.setattr(sys, "argv", ["mlag-client", "--port", str(running.port), *arguments])
-        with pytest.raises(SystemExit) as caught:
-            cli.main()
-        printed = capsys.readouterr()
-        return Outcome(int(caught.value.code or 0), printed.out, printed.err)
-
-    return run
 
 
 def command(running: RunningAgent, *arguments: str) -> tuple[list[str], dict[str, str]]:

@@ -324,3 +324,17 @@ def test_updated_is_a_sorted_dict(bench: Any, edits: list[dict[int, str | None]]
         assert tree is None or all(tree.get((str(n),)) is not None for n in list(model)[:20])
         assert tree is None or tree.get(("99999",)) is None
         assert before is None or (old is not None and [e.keys for e in old] == before)
+
+
+def test_keys_of_which_the_first_is_not_canonical(bench: Any) -> None:
+    root = bench.load(bench.box("<row><id>1</id><cell><x>01</x><y>b</y><v>V</v></cell></row>"))
+    assert "<cell><x>1</x><y>b</y><v>V</v></cell>" in bench.xml(root)
+
+
+@pytest.mark.parametrize("rest", ["", "<v>V</v>"])
+def test_keys_in_another_order(bench: Any, rest: str) -> None:
+    """RFC 7950 section 7.8.5 wants their order kept; libyang insists."""
+    text = bench.box(f"<row><id>1</id><cell>{rest}<y>b</y><x>2</x></cell></row>")
+    assert f"<cell><x>2</x><y>b</y>{rest}</cell>" in bench.xml(bench.load(text))
+    with pytest.raises(RpcFailure, match="must come in the order x, y"):
+        bench.edit(bench.empty, text, strict=True)

@@ -246,6 +246,8 @@ def test_a_file_of_version_1(path: Path) -> None:
     journal = Journal.open(path)
     commit(journal, b"<a/>")
     journal._connection.execute("DROP TABLE pending")
+    for table in ("snapshot", "edit"):
+        journal._connection.execute(f"ALTER TABLE {table} DROP COLUMN crc")
     journal._connection.execute("PRAGMA user_version=1")
     journal.close()
     for _ in range(2):
@@ -253,3 +255,39 @@ def test_a_file_of_version_1(path: Path) -> None:
         assert journal.pending() is None
         assert journal.load("running") == persist.Stored(b"", (b"<a/>",))
         journal.close()
+
+
+@pytest.mark.parametrize("table", ["snapshot", "edit", "pending"])
+def test_a_bit_that_has_flipped(path: Path, table: str) -> None:
+    """SQLite has no checksums of what is in its pages: a changed value would go unnoticed."""
+    journal = Journal.open(path)
+    journal.replace("running", b"<a>1</a>")
+    commit(journal, b"<a>2</a>")
+    journal.arm(persist.StoredPending(b"<a>3</a>", None, datetime(2026, 1, 1, tzinfo=UTC)))
+    journal._connection.execute(f"UPDATE {table} SET config = CAST('<a>9</a>' AS BLOB)")
+    with pytest.raises(persist.DamagedError, match="checksum"):
+        (journal.pending() if table == "pending" else journal.load("running"))
+    journal.close()
+
+
+def test_a_date_that_is_none(path: Path) -> None:
+    journal = Journal.open(path)
+    journal.arm(persist.StoredPending(b"<a/>", None, datetime(2026, 1, 1, tzinfo=UTC)))
+    journal._connection.execute("UPDATE pending SET deadline = 'yesterday'")
+    with pytest.raises(persist.DamagedError):
+        journal.pending()
+    journal.close()
+
+
+def test_reset_leaves_nothing_in_the_file(path: Path) -> None:
+    journal = Journal.open(path)
+    for number in range(50):
+        commit(journal, b"<secret>%d</secret>" % number * 100)
+    journal.replace("startup", b"<secret/>")
+    journal.arm(persist.StoredPending(b"<secret/>", None, datetime(2026, 1, 1, tzinfo=UTC)))
+    journal.reset("running", b"<plain/>")
+    assert all(b"<secret>" not in file.read_bytes() for file in path.parent.iterdir())
+    assert journal.load("running") == persist.Stored(b"<plain/>", ())
+    assert journal.load("startup") is None
+    assert journal.pending() is None
+    journal.close()

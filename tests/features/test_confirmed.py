@@ -378,7 +378,7 @@ class TestRefused:
     ) -> None:
         """It is shown, commits are refused, and it is tried again."""
 
-        def fail(*_: object) -> None:
+        def fail(*_: object, **__: object) -> None:
             raise RuntimeError("broken")
 
         await add(session, "new", confirmed())

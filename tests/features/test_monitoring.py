@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from urllib.parse import parse_qs
 
 import pytest
+from lxml import etree
 from pyang import context, repository
 
 from mlag_agent.app import Device
@@ -23,6 +25,21 @@ LIBRARY = "urn:ietf:params:xml:ns:yang:ietf-yang-library"
 STATE = f'<netconf-state xmlns="{MONITORING}"/>'
 
 
+LIB = 'module lib {{ namespace "urn:lib"; prefix lib; revision {}; typedef t {{ type {}; }} }}'
+FILES = {
+    "lib@2020-01-01.yang": LIB.format("2020-01-01", "int8"),
+    "lib@2021-01-01.yang": LIB.format("2021-01-01", "int16"),
+    "bare.yang": 'module bare { namespace "urn:bare"; prefix b; typedef t { type int8; } }',
+    "many.yang": """module many { yang-version 1.1; namespace "urn:many"; prefix m; include part; include deep;
+        import lib { prefix o; revision-date 2020-01-01; } import lib { prefix n; revision-date 2021-01-01; }
+        import bare { prefix b; }
+        leaf one { type o:t; } leaf two { type n:t; } leaf three { type b:t; } }""",
+    "part.yang": "submodule part { yang-version 1.1; belongs-to many { prefix m; } include deep;"
+    " leaf p { type m:d; } }",
+    "deep.yang": "submodule deep { yang-version 1.1; belongs-to many { prefix m; } typedef d { type int8; } }",
+}
+
+
 def get_schema(identifier: str, version: str = "", form: str = "") -> str:
     """The operation; ``version`` and ``form`` as they stand."""
     version = f"<version>{version}</version>" if version else ""
@@ -33,7 +50,7 @@ def get_schema(identifier: str, version: str = "", form: str = "") -> str:
 class TestCapabilities:
     """What is advertised works, and what works is advertised."""
 
-    async def works(self, session: Client, name: str) -> bool:
+    async def works(self, session: Client, name: str) -> bool:  # noqa: PLR0912  # a case for each capability
         """Whether the operations of a capability of RFC 6241 section 8 do what they should."""
         edit = "<edit-config><target>{}</target>{}<config>{}</config></edit-config>"
         match name:
@@ -79,6 +96,9 @@ class TestCapabilities:
             case "with-defaults:1.0":
                 wd = "urn:ietf:params:xml:ns:yang:ietf-netconf-with-defaults"
                 return not (await session.rpc(f'<get><with-defaults xmlns="{wd}">trim</with-defaults></get>')).errors
+            case "partial-lock:1.0":
+                lock = '<partial-lock xmlns="urn:ietf:params:xml:ns:netconf:partial-lock:1.0"><select>/x</select>'
+                return (await session.rpc(f"{lock}</partial-lock>")).error.app_tag == "no-matches"
             case "notification:1.0" | "interleave:1.0":
                 asked = await session.rpc(
                     '<create-subscription xmlns="urn:ietf:params:xml:ns:netconf:notification:1.0"/>'
@@ -95,6 +115,7 @@ class TestCapabilities:
             "writable-running:1.0", "candidate:1.0", "rollback-on-error:1.0", "validate:1.0", "validate:1.1",
             "startup:1.0", "confirmed-commit:1.0", "confirmed-commit:1.1",
             "xpath:1.0", "url:1.0", "with-defaults:1.0", "notification:1.0", "interleave:1.0",
+            "partial-lock:1.0",
         }  # fmt: skip
         assert optional <= known
         assert {name for name in known if await self.works(session, name)} == optional
@@ -185,7 +206,9 @@ class TestYangLibrary:
             for row in found.root.iter(f"{{{LIBRARY}}}module")
             if row.find(f"{{{LIBRARY}}}deviation") is not None
         ]
-        assert deviated == ["dfs-m-lag", "ietf-interfaces", "ietf-network-instance"]
+        assert deviated == [
+            "dfs-m-lag", "ietf-interfaces", "ietf-network-instance", "ietf-subscribed-notifications",
+        ]  # fmt: skip
 
     async def test_datastores(self, start: Start, connect: Connect) -> None:
         for startup in (False, True):
@@ -211,17 +234,52 @@ class TestGetSchema:
             assert module.search_one("namespace").arg == row["namespace"]
 
     async def test_the_schema_list_agrees(self, session: Client) -> None:
+        """Each schema in both forms, with the library's revision and namespace; each can be had."""
         found = await session.get(f'<netconf-state xmlns="{MONITORING}"><schemas/></netconf-state>')
-        rows = {}
+        rows: dict[tuple[str, str], set[tuple[str, str]]] = {}
         for row in found.root.iter(f"{{{MONITORING}}}schema"):
             texts = {child.tag.rpartition("}")[2]: child.text or "" for child in row}
-            rows[texts["identifier"]] = (texts["version"], texts["namespace"], texts["format"])
+            key = (texts["identifier"], texts["version"])
+            rows.setdefault(key, set()).add((texts["format"].rpartition(":")[2], texts["namespace"]))
         library = await modules_of(session)
-        for name, row in library.items():
-            assert rows[name][:2] == (row["revision"], row["namespace"])
-            assert rows[name][2].rpartition(":")[2] == "yang"
-        for name, (version, _, _) in rows.items():
+        assert {(name, row["revision"]) for name, row in library.items()} <= set(rows)
+        for (name, version), forms in rows.items():
+            assert {form for form, _ in forms} == {"yang", "yin"}
+            if name in library:
+                assert {namespace for _, namespace in forms} == {library[name]["namespace"]}
             assert (await session.rpc(get_schema(name, version))).data.text
+            yin = (await session.rpc(get_schema(name, version, "yin"))).data.text
+            root = etree.fromstring(yin or "")
+            assert (etree.QName(root).namespace, root.get("name")) == ("urn:ietf:params:xml:ns:yang:yin:1", name)
+
+    async def test_revisions_and_submodules(self, start: Start, connect: Connect, tmp_path: Path) -> None:
+        """A module that is there twice, one without a revision, and submodules: all say the same."""
+        folder = tmp_path / "yang"
+        folder.mkdir()
+        for name, text in FILES.items():
+            (folder / name).write_text(text)
+        session = await connect(await start(yang_dirs=(str(folder),), modules=("many",)))
+        reply = await session.rpc(get_schema("lib"))
+        assert (reply.error.tag, reply.error.app_tag) == ("operation-failed", "data-not-unique")
+        for version in ("2020-01-01", "2021-01-01"):
+            assert f"revision {version}" in ((await session.rpc(get_schema("lib", version))).data.text or "")
+        for name, words in (("many", "module many"), ("part", "submodule part"), ("deep", "submodule deep")):
+            assert words in ((await session.rpc(get_schema(name))).data.text or "")
+        reply = await session.rpc(get_schema("many", "2020-01-01"))
+        assert (reply.error.tag, reply.error.info) == ("invalid-value", {"bad-element": "version"})
+        found = await session.get(f'<yang-library xmlns="{LIBRARY}"/>')
+        imports = {
+            (row.findtext(f"{{{LIBRARY}}}name"), row.findtext(f"{{{LIBRARY}}}revision"))
+            for row in found.root.iter(f"{{{LIBRARY}}}import-only-module")
+        }
+        assert {("lib", "2020-01-01"), ("lib", "2021-01-01"), ("bare", None)} <= imports | {
+            (name, revision or None) for name, revision in imports
+        }
+        many = next(
+            row for row in found.root.iter(f"{{{LIBRARY}}}module") if row.findtext(f"{{{LIBRARY}}}name") == "many"
+        )
+        submodules = {row.findtext(f"{{{LIBRARY}}}name") for row in many.iter(f"{{{LIBRARY}}}submodule")}
+        assert submodules == {"part", "deep"}
 
     async def test_unknown_identifier(self, session: Client) -> None:
         error = (await session.rpc(get_schema("no-such-module"))).error
@@ -234,7 +292,7 @@ class TestGetSchema:
         assert "2026-" in error.message
 
     async def test_other_formats(self, session: Client) -> None:
-        for form in ("yin", "xsd", "rng", "rnc"):
+        for form in ("xsd", "rng", "rnc"):
             error = (await session.rpc(get_schema("dfs-m-lag", form=form))).error
             assert (error.tag, error.info) == ("invalid-value", {"bad-element": "format"})
         assert (await session.rpc(get_schema("dfs-m-lag", form="nonsense"))).error.tag == "invalid-value"

@@ -43,7 +43,7 @@ async def subscriber(device: Device, connect: Connect) -> Client:
 def valid(device: Device, event: Notification) -> Notification:
     """The event, after libyang has checked it against its module."""
     document = etree.tostring(event.event, encoding="unicode")
-    device.agent.library.operations.validate(document, Contents.OPERATION, lambda path, message="": None)
+    device.agent.library.operations.validate(document, Contents.OPERATION, lambda path, message="": None, dangling=True)
     return event
 
 

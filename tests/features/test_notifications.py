@@ -295,6 +295,73 @@ class TestFilter:
         await session.get_config()
         assert not session.events
 
+    @pytest.mark.parametrize(
+        "select",
+        [
+            "/n:netconf-session-start[n:username='event 1']",
+            "//n:username[starts-with(., 'event')]",
+            "/n:netconf-session-start/n:session-id = 0",
+            "count(/n:*) = 1",
+            "/n:netconf-session-end | /n:netconf-session-start",
+            "/netconf-session-start",
+            "not(/n:netconf-config-change)",
+        ],
+    )
+    async def test_xpath_that_matches(self, device: Device, session: Client, select: str) -> None:
+        """The value counts as a boolean; names without a prefix match any module."""
+        assert (await session.subscribe(f'<filter type="xpath" xmlns:n="{NCN}" select="{select}"/>')).ok
+        happen(device, 1)
+        assert await numbers(session, 1) == [1]
+
+    @pytest.mark.parametrize(
+        "select",
+        [
+            "/n:netconf-session-start[n:username='event 2']",
+            "/n:netconf-session-start/n:source-host",
+            "/n:netconf-session-start/n:session-id = 1",
+            "/n:netconf-session-end",
+            "false()",
+            "''",
+        ],
+    )
+    async def test_xpath_that_does_not_match(self, device: Device, session: Client, select: str) -> None:
+        assert (await session.subscribe(f'<filter type="xpath" xmlns:n="{NCN}" select="{select}"/>')).ok
+        happen(device, 1)
+        await session.get_config()
+        assert not session.events
+
+    @pytest.mark.parametrize(
+        ("attributes", "tag", "attribute"),
+        [
+            ("", "missing-attribute", "select"),
+            ('select="/["', "invalid-value", "select"),
+            ('select="/x:y"', "invalid-value", "select"),
+            ('select="no-such-function()"', "invalid-value", "select"),
+        ],
+    )
+    async def test_xpath_errors(self, session: Client, attributes: str, tag: str, attribute: str) -> None:
+        error = (await session.subscribe(f'<filter type="xpath" {attributes}/>')).error
+        assert (error.tag, error.info["bad-attribute"]) == (tag, attribute)
+
+    async def test_xpath_too_costly_for_an_event(
+        self, device: Device, session: Client, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """The event is left out, the log says so, and everybody goes on."""
+        select = "*"
+        for _ in range(14):
+            select = f"*[count(../{select}) = 1 or true()]"
+        assert (await session.subscribe(f'<filter type="xpath" select="//{select}"/>')).ok
+        happen(device, 1)
+        await session.get_config()
+        assert not session.events
+        assert "cannot be evaluated" in caplog.text
+
+    async def test_strict_wants_prefixes(self, start: Start, connect: Connect) -> None:
+        session = await connect(await start("other", strict=True))
+        error = (await session.subscribe('<filter type="xpath" select="/netconf-session-start"/>')).error
+        assert (error.tag, error.info["bad-attribute"]) == ("invalid-value", "select")
+        assert (await session.subscribe(f'<filter type="xpath" xmlns:n="{NCN}" select="/n:netconf-session-end"/>')).ok
+
     async def test_filter_holds_for_a_replay(self, device: Device, session: Client) -> None:
         for n in range(3):
             happen(device, n)

@@ -43,7 +43,7 @@ def test_one_by_one(name: str, everything: bool) -> None:
     library = SchemaLibrary.load([request])
     module = library.tree.modules[name]
     assert module.implemented
-    assert library.text(name, module.revision)
+    assert library.text(library.schemas[(name, module.revision)])
     assert {node.module.implemented for node in library.tree.data.everything() if node is not library.tree.data} <= {
         True
     }

@@ -10,8 +10,8 @@ from mlag_agent.schema.library import SchemaLibrary
 from mlag_agent.schema.nodes import ModuleRequest
 
 LEARN = (
-    '<learn-entries xmlns="urn:mlag-agent:yang:mlag-simulator"><input><start-address>10.0.0.1</start-address>'
-    "<interface>{interface}</interface><vlan>{vlan}</vlan></input></learn-entries>"
+    '<learn-entries xmlns="urn:mlag-agent:yang:mlag-simulator"><start-address>10.0.0.1</start-address>'
+    "<interface>{interface}</interface><vlan>{vlan}</vlan></learn-entries>"
 )
 
 

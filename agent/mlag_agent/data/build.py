@@ -6,16 +6,18 @@ that somebody may want the node, and a list may be ``Rows``, of which single ent
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Any, Protocol
 
+from mlag_agent.data.anydata import stored_form
+from mlag_agent.data.edit_node import EditNode
 from mlag_agent.data.tree import AnyData, Container, Keys, LeafList, ListNode, Node
 from mlag_agent.schema.nodes import Kind, SchemaNode
 
-__all__ = ["EVERYTHING", "Rows", "Selection", "build", "build_entries", "text"]
+__all__ = ["EVERYTHING", "Along", "Below", "Rows", "Selection", "build", "build_entries", "from_nodes", "text"]
 
 
 class Selection(Protocol):
@@ -38,6 +40,39 @@ class _Everything:
 
 
 EVERYTHING: Selection = _Everything()
+
+
+class Below:
+    """Some children of an instance, each with all below it."""
+
+    keys: Collection[Keys] | None = None
+
+    def __init__(self, nodes: Collection[SchemaNode]) -> None:
+        self._nodes = nodes
+
+    def below(self, node: SchemaNode) -> Selection | None:
+        """Everything of one of the nodes."""
+        return EVERYTHING if node in self._nodes else None
+
+
+class Along:
+    """One instance path: of each list on the way one entry, with its keys, and everything of the last node.
+
+    ``steps`` are those from here on, each a schema node with the keys of the entry.
+    """
+
+    def __init__(self, steps: Sequence[tuple[SchemaNode, Keys]], keys: Keys = ()) -> None:
+        self._steps = steps
+        self.keys: Collection[Keys] | None = (keys,) if keys else None
+
+    def below(self, node: SchemaNode) -> Selection | None:
+        """The next step, and the keys of this one."""
+        if not self._steps:
+            return EVERYTHING
+        wanted, keys = self._steps[0]
+        if node is wanted:
+            return Along(self._steps[1:], keys)
+        return EVERYTHING if node.parent is not None and node in node.parent.key_nodes else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +137,42 @@ def _rows(rows: Rows, wanted: Selection) -> Iterable[Mapping[str, Any]]:
     if keys is None:
         return rows.every()
     return [row for each in dict.fromkeys(keys) if (row := rows.one(each)) is not None]
+
+
+def from_nodes(schema: SchemaNode, nodes: Iterable[EditNode]) -> Container:
+    """A container of ``schema`` from canonical nodes of a payload, state and lists without keys included.
+
+    Raises ValueError where an entry of a list with keys occurs twice.
+    """
+    children: dict[SchemaNode, Node] = {}
+    many: dict[SchemaNode, list[EditNode]] = {}
+    for node in nodes:
+        kind = node.schema.kind
+        if kind in (Kind.LIST, Kind.LEAF_LIST):
+            many.setdefault(node.schema, []).append(node)
+        elif kind is Kind.ANY:
+            assert node.element is not None
+            children[node.schema] = AnyData(node.schema, stored_form(node.element, node.schema))
+        elif kind is Kind.CONTAINER:
+            made = from_nodes(node.schema, node.children)
+            if made.children or node.schema.presence:
+                children[node.schema] = made
+        else:
+            children[node.schema] = node.value or ""
+    for several, group in many.items():
+        children[several] = _several(several, group)
+    return Container.ordered(schema, children)
+
+
+def _several(schema: SchemaNode, group: Sequence[EditNode]) -> Node:
+    if schema.kind is Kind.LEAF_LIST:
+        return LeafList(schema, [node.value or "" for node in group])
+    seen: set[Keys] = set()
+    for node in group if schema.keys else ():
+        if node.keys in seen:
+            raise ValueError(f"{node.path} occurs twice")
+        seen.add(node.keys)
+    return ListNode.of(schema, [from_nodes(schema, node.children) for node in group])
 
 
 def text(value: Any) -> str:

@@ -73,6 +73,12 @@ def _by_order(schema: SchemaNode, entries: Mapping[Keys, Entry]) -> dict[SortKey
     return {canonical_order(schema, keys): entry for keys, entry in entries.items()}
 
 
+class Default(str):
+    """A leaf's value, or one of a leaf-list, that is to be tagged as default data (RFC 6243 section 3.4)."""
+
+    __slots__ = ()
+
+
 class AnyData:
     """anydata or anyxml: the element as self-contained XML (namespaces declared), in canonical XML 2.0."""
 

@@ -4,30 +4,34 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from mlag_agent.data.edit_node import EditNode, Insert
 from mlag_agent.data.encode import leaf_element
 from mlag_agent.data.lexical import canonical_text
 from mlag_agent.schema.nodes import Kind, SchemaNode
+from mlag_agent.schema.operations import OUTPUT_SUFFIX
 from mlag_agent.schema.violations import ValueLookup
 
-__all__ = ["Canonical", "Transforms", "canonicalise", "check_document", "value_lookup"]
+__all__ = ["Canonical", "Transforms", "canonicalise", "check_document", "value_lookup", "within"]
 
 Transforms = Mapping[SchemaNode, Callable[[str], str]]
 """What becomes of a leaf's value on its way into a datastore: secrets are sealed.  May raise RpcFailure."""
 
 
-def check_document(nodes: Sequence[EditNode], namespaces: Mapping[str, str]) -> str:
-    """The payload as libyang is to check it: without operations, without leafs that go, without any-data."""
+def check_document(nodes: Sequence[EditNode], namespaces: Mapping[str, str], without: Collection[EditNode] = ()) -> str:
+    """The payload as libyang is to check it: without operations, without leafs that go, without any-data.
+
+    ``without``: nodes whose children are left out, to be checked for themselves (``below_ancestors``).
+    """
     out: list[str] = []
     for node in nodes:
-        _check(node, namespaces, out)
+        _check(node, namespaces, without, out)
     return "".join(out)
 
 
-def _check(node: EditNode, namespaces: Mapping[str, str], out: list[str]) -> None:
+def _check(node: EditNode, namespaces: Mapping[str, str], without: Collection[EditNode], out: list[str]) -> None:
     schema = node.schema
     if node.value is not None:
         if not (node.deletes and schema.kind is Kind.LEAF) or _is_key(schema):
@@ -39,10 +43,23 @@ def _check(node: EditNode, namespaces: Mapping[str, str], out: list[str]) -> Non
     out.append(f"<{schema.head}>")
     if node.leafs is not None:
         out.extend([leaf_element(leaf, value, namespaces) for leaf, value in node.leafs.items()])
-    else:
+    elif not without or node not in without:
         for child in node.children:
-            _check(child, namespaces, out)
+            _check(child, namespaces, without, out)
     out.append(schema.closing)
+
+
+def below_ancestors(body: str, node: EditNode, namespaces: Mapping[str, str]) -> str:
+    """Some children of a payload's node, in elements for it and what it stands in, list entries with their keys."""
+    place: EditNode | None = node
+    while place is not None:
+        schema = place.schema
+        if schema.kind is Kind.LIST:
+            pairs = zip(schema.key_nodes, place.keys, strict=True)
+            body = "".join(leaf_element(key, value, namespaces) for key, value in pairs) + body
+        body = f"<{schema.head}>{body}{schema.closing}"
+        place = place.parent
+    return body
 
 
 def _is_key(schema: SchemaNode) -> bool:
@@ -128,11 +145,20 @@ def _document(schema: SchemaNode, value: str, holder: EditNode | None, namespace
     text = leaf_element(schema, value, namespaces)
     parent = schema.parent
     while parent is not None and parent.kind is not Kind.ROOT:
-        keys = ""
+        if parent.kind in (Kind.INPUT, Kind.OUTPUT):  # with its operation, as in the operations context
+            operation = parent.parent
+            assert operation is not None
+            name = operation.name + (OUTPUT_SUFFIX if parent.kind is Kind.OUTPUT else "")
+            text = f"<{name}{operation.head.removeprefix(operation.name)}>{text}</{name}>"
+            holder = holder.parent.parent if holder is not None and holder.parent is not None else None
+            parent = operation.parent
+            continue
         if parent.kind is Kind.LIST and holder is not None:
-            pairs = zip(parent.key_nodes, holder.keys, strict=True)
-            keys = "".join(leaf_element(key, given, namespaces) for key, given in pairs if key is not schema)
-        text = f"<{parent.head}>{keys}{text}{parent.closing}"
+            pairs = zip(parent.key_nodes, holder.keys, strict=True)  # in their order, which libyang asks for
+            own = schema in parent.key_nodes
+            keys = (text if key is schema else leaf_element(key, given, namespaces) for key, given in pairs)
+            text = "".join(keys) if own else "".join(keys) + text
+        text = f"<{parent.head}>{text}{parent.closing}"
         holder = None if holder is None else holder.parent
         parent = parent.parent
     return text
@@ -174,6 +200,9 @@ class _Index:
 
     def _fill(self, nodes: Iterable[EditNode], parent: str, names: str) -> None:
         for node in nodes:
+            if node.schema.kind in (Kind.INPUT, Kind.OUTPUT):
+                self._fill(node.children, parent, names)
+                continue
             path = node.step(parent)
             bare = f"{names}/{node.schema.name}"
             self._paths.setdefault(path, node)
@@ -184,6 +213,7 @@ class _Index:
 
     def find(self, path: str, message: str) -> EditNode | None:
         """The node that libyang means."""
+        path = _SUFFIX.sub("", path) if OUTPUT_SUFFIX in path else path
         node = self._paths.get(path)
         if node is not None:
             return node
@@ -200,6 +230,7 @@ class _Index:
         return rest.popleft() if len(rest) > 1 else rest[0]
 
 
+_SUFFIX = re.compile(re.escape(OUTPUT_SUFFIX) + r"(?=/|$)")
 _QUOTED = re.compile(r'"([^"]*)"')
 _NOT_A_NAME = re.compile(r"\[[^\[\]]*(?:'[^']*'|\"[^\"]*\")?\]|(?<=/)[\w.-]+:")
 
@@ -207,3 +238,14 @@ _NOT_A_NAME = re.compile(r"\[[^\[\]]*(?:'[^']*'|\"[^\"]*\")?\]|(?<=/)[\w.-]+:")
 def _bare(path: str) -> str:
     """The path's names alone: no predicates, no module names."""
     return _NOT_A_NAME.sub("", path)
+
+
+def within(node: EditNode) -> Callable[[str], bool]:
+    """Whether a path of libyang's is that of ``node``, which must be the only one of its schema node, or below it."""
+    own = _bare(node.path)
+
+    def test(path: str) -> bool:
+        bare = _SUFFIX.sub("", _bare(path))
+        return bare == own or bare.startswith(f"{own}/")
+
+    return test

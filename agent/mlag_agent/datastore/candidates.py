@@ -42,6 +42,9 @@ class Candidate(Protocol):
     def discard(self, session_id: int) -> None:
         """It is as running again (RFC 6241 section 8.3.4.2)."""
 
+    def discard_all(self) -> None:
+        """Everybody's is as running again."""
+
     def to_commit(self, session_id: int, running: Container) -> Container:
         """What a commit makes of running; raises RpcFailure with each node that others have changed as well."""
 
@@ -77,6 +80,10 @@ class SharedCandidate:
 
     def discard(self, session_id: int) -> None:
         """Everybody's changes are gone."""
+        self._root = None
+
+    def discard_all(self) -> None:
+        """The same."""
         self._root = None
 
     def to_commit(self, session_id: int, running: Container) -> Container:
@@ -136,6 +143,10 @@ class PrivateCandidates:
     def discard(self, session_id: int) -> None:
         """The session's changes are gone."""
         self._branches.pop(session_id, None)
+
+    def discard_all(self) -> None:
+        """No session has changes any more."""
+        self._branches.clear()
 
     def to_commit(self, session_id: int, running: Container) -> Container:
         """The session's changes on top of running."""

@@ -15,14 +15,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from zlib import crc32
 
 from mlag_agent.errors import ErrorTag, RpcError, RpcFailure, SettingsError
 
-__all__ = ["NOT_WRITABLE", "Journal", "Stored", "StoredPending"]
+__all__ = ["NOT_WRITABLE", "DamagedError", "Journal", "Stored", "StoredPending"]
 
 _LOG = logging.getLogger(__name__)
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 NOT_WRITABLE = "state-file-not-writable"
 """error-app-tag of a change that cannot be stored."""
@@ -47,6 +48,8 @@ _TABLES = (
         "CREATE TABLE pending (id INTEGER PRIMARY KEY CHECK (id = 1), config BLOB NOT NULL, persist TEXT, "
         "deadline TEXT NOT NULL) STRICT",
     ),
+    # SQLite has no checksum of what is in its pages. NULL: written by a version before this one.
+    tuple(f"ALTER TABLE {table} ADD COLUMN crc INTEGER" for table in ("snapshot", "edit", "pending")),
 )
 
 
@@ -67,12 +70,16 @@ class StoredPending:
     deadline: datetime
 
 
+class DamagedError(Exception):
+    """What the file holds is not what was written to it."""
+
+
 class Journal:
     """One device's state file.  Opened once; ``close`` ends it."""
 
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self._connection = connection
-        self._path = path
+        self.path = path
         self._weights: dict[str, tuple[int, int]] = {}  # datastore: bytes of its snapshot, of its edits
         self.outrun = False
         """Running has gone back to what ``pending`` holds and that could not be stored: a start does the same, but an
@@ -95,9 +102,15 @@ class Journal:
                 raise SettingsError(words, "end it, or give this one a state folder of its own") from error
             raise SettingsError(f"cannot open the state file {path}: {error}", "is the folder writable?") from error
         except sqlite3.DatabaseError as error:
-            aside = _set_aside(path)
-            _LOG.error("state file %s is damaged (%s); set aside as %s, starting without it", path, error, aside.name)
+            _set_aside(path, str(error))
             return cls(cls._connect(path), path)
+
+    def start_over(self, damage: str) -> None:
+        """The file cannot be read: set it aside, report that, and begin a new one."""
+        self._connection.close()
+        _set_aside(self.path, damage)
+        self._connection = self._connect(self.path)
+        self._weights.clear()
 
     @staticmethod
     def _connect(path: Path) -> sqlite3.Connection:
@@ -113,6 +126,8 @@ class Journal:
             connection.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
             connection.execute("BEGIN EXCLUSIVE")
             version = connection.execute("PRAGMA user_version").fetchone()[0]
+            if version < 0:
+                raise sqlite3.DatabaseError(f"version {version}")
             if version < SCHEMA_VERSION:
                 for statements in _TABLES[version:]:
                     for statement in statements:
@@ -130,13 +145,20 @@ class Journal:
         return connection
 
     def load(self, datastore: str) -> Stored | None:
-        """What is stored of a datastore; None when there never was anything."""
-        row = self._connection.execute("SELECT config FROM snapshot WHERE datastore = ?", (datastore,)).fetchone()
-        rows = self._connection.execute("SELECT config FROM edit WHERE datastore = ? ORDER BY id", (datastore,))
-        edits = tuple(bytes(config) for (config,) in rows)
+        """What is stored of a datastore; None when there never was anything.  Raises DamagedError."""
+        try:
+            row = self._connection.execute(
+                "SELECT config, crc FROM snapshot WHERE datastore = ?", (datastore,)
+            ).fetchone()
+            rows = self._connection.execute(
+                "SELECT config, crc FROM edit WHERE datastore = ? ORDER BY id", (datastore,)
+            )
+            edits = tuple(_intact(config, crc) for config, crc in rows)
+        except sqlite3.DatabaseError as error:
+            raise DamagedError(str(error)) from error
         if row is None and not edits:
             return None
-        snapshot = bytes(row[0]) if row is not None else b""
+        snapshot = _intact(*row) if row is not None else b""
         self._weights[datastore] = (len(snapshot), sum(map(len, edits)))
         return Stored(snapshot, edits)
 
@@ -154,16 +176,16 @@ class Journal:
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             if snapshot is not None:
-                self._connection.execute("REPLACE INTO snapshot VALUES (?, ?)", (datastore, snapshot))
+                self._connection.execute(_SNAPSHOT, (datastore, snapshot, crc32(snapshot)))
                 self._connection.execute("DELETE FROM edit WHERE datastore = ?", (datastore,))
                 snapshot_size, edits_size = len(snapshot), 0
                 if outrun:
                     self._connection.execute("DELETE FROM pending")
             else:
-                self._connection.execute("INSERT INTO edit (datastore, config) VALUES (?, ?)", (datastore, edit))
+                self._connection.execute(_EDIT, (datastore, edit, crc32(edit)))
         except sqlite3.Error as error:
             self._rollback()
-            raise _cannot_store(self._path, error) from error
+            raise _cannot_store(self.path, error) from error
         try:
             yield
         except BaseException:
@@ -173,7 +195,7 @@ class Journal:
             self._connection.execute("COMMIT")
         except sqlite3.Error as error:
             self._rollback()
-            raise _cannot_store(self._path, error) from error
+            raise _cannot_store(self.path, error) from error
         self._weights[datastore] = (snapshot_size, edits_size)
         self.outrun = False
 
@@ -184,28 +206,53 @@ class Journal:
         """
         try:
             self._connection.execute("BEGIN IMMEDIATE")
-            self._connection.execute("REPLACE INTO snapshot VALUES (?, ?)", (datastore, config))
+            self._connection.execute(_SNAPSHOT, (datastore, config, crc32(config)))
             self._connection.execute("DELETE FROM edit WHERE datastore = ?", (datastore,))
             if disarm:
                 self._connection.execute("DELETE FROM pending")
             self._connection.execute("COMMIT")
         except sqlite3.Error as error:
             self._rollback()
-            raise _cannot_store(self._path, error) from error
+            raise _cannot_store(self.path, error) from error
         self._weights[datastore] = (len(config), 0)
+
+    def reset(self, datastore: str, config: bytes) -> None:
+        """Hold this and nothing else, not even in free pages (RFC 8808 section 2).  Raises RpcFailure."""
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            for table in ("snapshot", "edit", "pending"):
+                self._connection.execute(f"DELETE FROM {table}")  # noqa: S608  # our own three
+            self._connection.execute(_SNAPSHOT, (datastore, config, crc32(config)))
+            self._connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            self._rollback()
+            raise _cannot_store(self.path, error) from error
+        self._weights = {datastore: (len(config), 0)}
+        self.outrun = False
+        try:
+            self._connection.execute("VACUUM")
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except sqlite3.Error as error:
+            # What it should hold it holds; the free pages are written over in time.
+            _LOG.error("state file %s: what was deleted is still in free pages: %s", self.path, error)
 
     # --- the pending confirmed commit (RFC 6241 section 8.4) ------------------------------------------------
     # Within ``writing`` each of these belongs to its transaction; alone, it is one of its own.
 
     def pending(self) -> StoredPending | None:
-        """The confirmed commit that was pending when the file was last written."""
-        row = self._connection.execute("SELECT config, persist, deadline FROM pending").fetchone()
-        return None if row is None else StoredPending(bytes(row[0]), row[1], datetime.fromisoformat(row[2]))
+        """The confirmed commit that was pending when the file was last written.  Raises DamagedError."""
+        try:
+            row = self._connection.execute("SELECT config, persist, deadline, crc FROM pending").fetchone()
+            if row is None:
+                return None
+            return StoredPending(_intact(row[0], row[3]), row[1], datetime.fromisoformat(row[2]))
+        except (sqlite3.DatabaseError, ValueError) as error:
+            raise DamagedError(str(error)) from error
 
     def arm(self, pending: StoredPending) -> None:
         """A confirmed commit is pending from now on.  Raises RpcFailure."""
-        values = (pending.config, pending.persist, pending.deadline.isoformat())
-        self._execute("REPLACE INTO pending VALUES (1, ?, ?, ?)", values)
+        values = (pending.config, pending.persist, pending.deadline.isoformat(), crc32(pending.config))
+        self._execute("REPLACE INTO pending (id, config, persist, deadline, crc) VALUES (1, ?, ?, ?, ?)", values)
 
     def extend(self, persist: str | None, deadline: datetime) -> None:
         """The pending one has another persist-id or deadline; what to go back to stays.  Raises RpcFailure."""
@@ -219,7 +266,7 @@ class Journal:
         try:
             self._connection.execute(statement, values)
         except sqlite3.Error as error:
-            raise _cannot_store(self._path, error) from error
+            raise _cannot_store(self.path, error) from error
 
     def _rollback(self) -> None:
         """After an error: SQLite has rolled back by itself after some (a full disk), and the file may be gone."""
@@ -227,14 +274,24 @@ class Journal:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
         except sqlite3.Error:
-            _LOG.exception("state file %s: the transaction cannot be rolled back; it ends with the agent", self._path)
+            _LOG.exception("state file %s: the transaction cannot be rolled back; it ends with the agent", self.path)
 
     def close(self) -> None:
         """Close the file; what was acknowledged is in it."""
         self._connection.close()
 
 
-def _set_aside(path: Path) -> Path:
+_SNAPSHOT = "REPLACE INTO snapshot (datastore, config, crc) VALUES (?, ?, ?)"
+_EDIT = "INSERT INTO edit (datastore, config, crc) VALUES (?, ?, ?)"
+
+
+def _intact(config: bytes, crc: int | None) -> bytes:
+    if crc is not None and crc32(config) != crc:
+        raise DamagedError("a stored configuration has another checksum than when it was written")
+    return bytes(config)
+
+
+def _set_aside(path: Path, damage: str) -> None:
     """Give a damaged file, and the log that belongs to it, another name."""
     aside = next(p for n in range(1, 10_000) if not (p := path.with_name(f"{path.name}.damaged-{n}")).exists())
     for suffix in ("", "-wal"):
@@ -242,7 +299,7 @@ def _set_aside(path: Path) -> Path:
         if file.exists():
             file.rename(aside.with_name(aside.name + suffix))
     path.with_name(path.name + "-shm").unlink(missing_ok=True)
-    return aside
+    _LOG.error("state file %s is damaged (%s); set aside as %s, starting without it", path, damage, aside.name)
 
 
 def _cannot_store(path: Path, error: sqlite3.Error) -> RpcFailure:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from mlag_agent.data.threeway import Prefer
 from mlag_agent.data.tree import Container
 from mlag_agent.datastore.candidates import Candidate, PrivateCandidates, SharedCandidate
 from mlag_agent.datastore.locks import Datastore, Lock, Locks, lock_denied
-from mlag_agent.errors import ErrorTag, ErrorType, RpcError, RpcFailure
+from mlag_agent.datastore.partial import LockedNode, PartialLock, PartialLocks
+from mlag_agent.errors import ErrorTag, ErrorType, InfoElement, RpcError, RpcFailure
 
 __all__ = ["CandidateMode", "Datastore", "Datastores", "Lock"]
 
@@ -31,6 +33,7 @@ class Datastores:
         if candidate != "none":
             self._candidate = SharedCandidate() if candidate == "shared" else PrivateCandidates()
         self._locks = Locks(private_candidate=candidate == "private")
+        self.partial_locks = PartialLocks()
         self.confirming: int | None = None
         """The session that has a confirmed commit pending; 0 when that session has ended and the commit persists."""
 
@@ -52,6 +55,8 @@ class Datastores:
     @running.setter
     def running(self, root: Container) -> None:
         self._running = root
+        if self.partial_locks:
+            self.partial_locks.forget(root)
         if self._candidate is not None:
             self._candidate.running_changed(root)
 
@@ -88,6 +93,11 @@ class Datastores:
         """The candidate is as running again."""
         self._edited().discard(session_id)
 
+    def discard_all(self) -> None:
+        """No session has uncommitted changes any more (RFC 8808 section 2)."""
+        if self._candidate is not None:
+            self._candidate.discard_all()
+
     def to_commit(self, session_id: int) -> Container:
         """What the session's commit makes of running; raises RpcFailure for a conflict with other commits."""
         return self._edited().to_commit(session_id, self._running)
@@ -119,12 +129,34 @@ class Datastores:
         self._locks.lock(datastore, session_id)
 
     def _check_lockable(self, datastore: Datastore, session_id: int) -> None:
+        if datastore is Datastore.RUNNING:
+            for partial in self.partial_locks:
+                whose = "this session" if partial.session_id == session_id else f"session {partial.session_id}"
+                words = f"a part of running is locked by {whose} (partial lock {partial.lock_id})"
+                raise lock_denied(words, partial.session_id)
         if datastore is Datastore.CANDIDATE and not self.candidate_is_clean(session_id):
             raise lock_denied("the candidate has uncommitted changes; commit or discard them before locking it", 0)
         confirming = self.confirming
         if datastore is Datastore.RUNNING and confirming is not None and confirming != session_id:
             whose = f"of session {confirming}" if confirming else "that persists after its session"
             raise lock_denied(f"a confirmed commit {whose} is pending", confirming)
+
+    def lock_nodes(self, session_id: int, select: Sequence[str], nodes: Sequence[LockedNode]) -> PartialLock:
+        """Give the session a partial lock on running; raises RpcFailure by RFC 5717 section 2.4.1.
+
+        Not under a global lock, whoever has it, nor while a confirmed commit is pending, which may be rolled back.
+        """
+        holder = self._locks.holder(Datastore.RUNNING, session_id)
+        if holder is not None:
+            raise lock_denied(f"running as a whole is locked by session {holder}", holder)
+        if self.confirming is not None:
+            words = "a confirmed commit is pending: its rollback may change what would be locked"
+            info = (InfoElement("session-id", str(self.confirming)),)
+            error = RpcError(
+                ErrorTag.IN_USE, words, type=ErrorType.PROTOCOL, app_tag="outstanding-confirmed-commit", info=info
+            )
+            raise RpcFailure(error)
+        return self.partial_locks.lock(session_id, select, nodes)
 
     def unlock(self, datastore: Datastore, session_id: int) -> None:
         """Take the lock back; a candidate's changes go with its lock (RFC 6241 section 8.3.5.2)."""
@@ -136,6 +168,7 @@ class Datastores:
         """A session has ended: all its locks go, and a candidate of its own."""
         for datastore in self._locks.held_by(session_id):
             self.unlock(datastore, session_id)
+        self.partial_locks.release(session_id)
         if self._candidate is not None:
             self._candidate.ended(session_id)
 

@@ -11,9 +11,12 @@ from lxml import etree
 
 from mlag_agent.access.audit import AuditLog
 from mlag_agent.access.control import AccessControl
-from mlag_agent.data.build import EVERYTHING, Selection, build
+from mlag_agent.data.build import EVERYTHING, Selection, build, from_nodes
 from mlag_agent.data.decode import EditNode, OnLeniency
+from mlag_agent.data.defaults import Defaults, Mode
+from mlag_agent.data.edit_defaults import DefaultRules
 from mlag_agent.data.encode import encode_children
+from mlag_agent.data.invocation import Instance
 from mlag_agent.data.lexical import matching_text
 from mlag_agent.data.tree import Container, empty, merge
 from mlag_agent.data.xpath import Expressions
@@ -26,6 +29,7 @@ from mlag_agent.datastore.transaction import Authorise, Transactor
 from mlag_agent.errors import ErrorTag, ErrorType, InfoElement, RpcError, RpcFailure
 from mlag_agent.notify.notifier import Notifier
 from mlag_agent.notify.outbox import Outbox
+from mlag_agent.remote.urls import Urls
 from mlag_agent.schema.engine import matches
 from mlag_agent.schema.library import SchemaLibrary
 from mlag_agent.schema.nodes import ModuleRequest, SchemaNode
@@ -36,6 +40,7 @@ __all__ = [
     "SYSTEM",
     "UNKNOWN",
     "Agent",
+    "Checked",
     "Data",
     "Feature",
     "Handler",
@@ -69,20 +74,36 @@ class Data:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """The output of an rpc (RFC 7950 section 7.14.4): names and values as ``data.build`` takes them."""
+    """The output of an rpc or action (RFC 7950 section 7.14.4): names and values as ``data.build`` takes them."""
 
     values: Mapping[str, Any]
 
 
-Reply = Ok | Data | Output
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """Output that ``features.checking.read_output`` has given."""
+
+    content: bytes
+
+
+Reply = Ok | Data | Output | Checked
 
 
 class RpcInput:
-    """The input of an rpc, or a part of it: checked against its schema, in canonical form.  Names are local."""
+    """The input of an rpc or action, or a part of it: checked against its schema, in canonical form.
+
+    Names are local.  ``instance``: the data node that the action belongs to; None for an rpc.
+    """
 
     def __init__(
-        self, schema: SchemaNode, nodes: Sequence[EditNode], leafs: Mapping[SchemaNode, str] | None = None
+        self,
+        schema: SchemaNode,
+        nodes: Sequence[EditNode],
+        leafs: Mapping[SchemaNode, str] | None = None,
+        *,
+        instance: Instance | None = None,
     ) -> None:
+        self.instance = instance
         self._schema = schema
         self._nodes: dict[str, list[EditNode]] = {}
         for node in nodes:
@@ -122,12 +143,20 @@ class RpcInput:
         return [RpcInput(node.schema, node.children, node.leafs) for node in self._nodes.get(name, ())]
 
     def element(self, name: str) -> etree._Element | None:
-        """An anydata or anyxml element."""
+        """The element of a parameter: the content of anydata and anyxml, the namespaces in scope of a leaf."""
         given = self._nodes.get(name)
         return None if given is None else given[0].element
 
+    def elements(self, name: str) -> Sequence[etree._Element]:
+        """Those of a leaf-list, in the order they were given."""
+        return [node.element for node in self._nodes.get(name, ()) if node.element is not None]
+
     def __contains__(self, name: str) -> bool:
         return name in self._nodes or name in self._leafs
+
+    def tree(self) -> Container:
+        """All parameters as a frozen tree below the schema's ``input``."""
+        return from_nodes(self._schema, [node for nodes in self._nodes.values() for node in nodes])
 
     def names(self) -> Iterable[str]:
         """Names of the parameters that were given."""
@@ -161,6 +190,9 @@ class SessionInfo(Hashable, Protocol):
 
     def at_end(self, callback: Callable[[], None]) -> None:
         """Call this when the session has ended, however it does."""
+
+    def leniencies_taken(self) -> Sequence[str]:
+        """Those used since this was asked last."""
 
     @property
     def on_leniency(self) -> OnLeniency:
@@ -197,28 +229,43 @@ class Agent:
     sessions: Sessions
     notifier: Notifier
     access: AccessControl
+    factory: Container
     strict: bool
+    urls: Urls | None = None
     audit: AuditLog | None = None
     capabilities: tuple[str, ...] = ()
     features: tuple[Feature, ...] = ()
+    handlers: Mapping[SchemaNode, Handler] = field(default_factory=dict)
+    """What runs an rpc or action, as the features say."""
+    overrides: dict[SchemaNode, Handler] = field(default_factory=dict)
+    """What runs it instead, or where no feature does: hooks and canned replies (``mlag_agent.foreign``)."""
+    record: Callable[[SessionInfo, str, str | None, Sequence[RpcError], Sequence[str]], None] | None = None
+    """Takes note of each operation: session, what, datastore, errors, leniencies used."""
+    on_factory_reset: list[Callable[[], None]] = field(default_factory=list)
+    """Called when the datastores have been reset, by whom something else is kept (RFC 8808 section 2)."""
     startup_changed: list[Callable[[Container, Container, Actor | None], None]] = field(default_factory=list)
     """Called when startup has been replaced, with what it held before, what it holds now, and who asked."""
+    basic_mode: Mode = Mode.EXPLICIT
+    """What replies show of defaults when nothing else is asked for (RFC 6243 section 2)."""
     expressions: Expressions = field(init=False)
     """XPath on the data of this schema."""
+    defaults: Defaults = field(init=False)
     evaluating: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while a costly expression is evaluated in a thread: one at a time."""
 
     def __post_init__(self) -> None:
         self.expressions = Expressions(self.library.tree, matching_text, matches)
+        self.defaults = Defaults(self.expressions, self.library.engine.canonical, self.library.tree.namespaces)
+        self.reader.rules = DefaultRules(self.defaults, self.basic_mode)
 
-    def authorise(self, session: SessionInfo) -> Authorise | None:
-        """What a transaction on running asks before it makes the session's change; None: nothing."""
-        if not self.access.active and self.audit is None:
-            return None
+    def authorise(self, session: SessionInfo) -> Authorise:
+        """What a transaction on running asks before it makes the session's change: partial locks, access control."""
 
         def check(change: ChangeSet) -> None:
             if self.audit is not None:
                 self.audit.changing(session, Datastore.RUNNING, change.changes)
+            if self.stores.partial_locks:
+                self.stores.partial_locks.check(session.session_id, change.old, change.new)
             if self.access.active:
                 self.access.check_change(session, change.old, change.new)
 
@@ -241,6 +288,10 @@ class Agent:
         old, self.stores.startup = self.stores.startup, root
         for callback in self.startup_changed:
             callback(old or empty(self.library.tree.data), root, by)
+
+    def operational(self, wanted: Selection = EVERYTHING) -> Container:
+        """Running and the operational state in one; state that is not ``wanted`` may be left out."""
+        return merge(self.stores.running, self.state(wanted))
 
     def state(self, wanted: Selection = EVERYTHING) -> Container:
         """Operational state from all sources, as a root; what is not ``wanted`` may be left out.
@@ -321,9 +372,10 @@ StateSource = Callable[[Agent, Selection], Iterable[StatePart]]
 class Feature:
     """Behaviour for YANG modules (ARCHITECTURE section 3).
 
-    ``rpcs`` maps ``module:rpc`` to its handler; at start the agent checks that each rpc of ``modules`` has one
-    and that there is no other, unless ``data_only``: then the modules are served for their data, and their rpcs
-    answer operation-not-supported.  ``capabilities`` are URIs for ``<hello>``.
+    ``rpcs`` maps ``module:rpc`` to its handler, ``actions`` ``/module:path/of/schema/nodes/action``; at start the
+    agent checks that each rpc and action of ``modules`` has one and that there is no other, unless ``data_only``:
+    then the modules are served for their data, and their operations answer operation-not-supported.
+    ``capabilities`` are URIs for ``<hello>``.
 
     ``refusals``: what the settings of this server take away, as ``/module:rpc`` or ``/module:rpc/parameter``, with what
     to do instead; it is answered with operation-not-supported.
@@ -332,6 +384,7 @@ class Feature:
     name: str
     modules: tuple[ModuleRequest, ...]
     rpcs: Mapping[str, Handler] = field(default_factory=dict)
+    actions: Mapping[str, Handler] = field(default_factory=dict)
     state: tuple[StateProvider, ...] = ()
     state_sources: tuple[StateSource, ...] = ()
     capabilities: tuple[str, ...] = ()

@@ -6,9 +6,11 @@ from mlag_agent.data.decode import Operation
 from mlag_agent.data.edit import Editor
 from mlag_agent.data.tree import Container, empty
 from mlag_agent.datastore.stores import Datastore
+from mlag_agent.datastore.turns import in_turns
 from mlag_agent.errors import ErrorTag, ErrorType, RpcError, RpcFailure
 from mlag_agent.features.base import OK, Agent, Reply, RpcInput, SessionInfo, missing_parameter
 from mlag_agent.features.parameters import datastore, source_tree
+from mlag_agent.features.url import delete_document, given_config, url_of, write_document
 from mlag_agent.features.writing import write
 
 __all__ = ["copy_config", "delete_config", "discard_changes", "edit_config", "validate"]
@@ -20,27 +22,29 @@ async def edit_config(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Repl
     An absent test-option leaves the constraints of the candidate to commit and validate: clients build a
     configuration in steps.  Running is always checked.  stop-on-error is treated as rollback-on-error (INTEROP 8).
     """
-    target = datastore(rpc, "target")
+    target = datastore(agent, rpc, "target")
     agent.stores.check_writable(target, session.session_id)
     default = Operation(rpc.required("default-operation"))
     test = rpc.leaf("test-option") if "test-option" in rpc else None
     keep_going = rpc.leaf("error-option") == "continue-on-error"
-    config = rpc.element("config")
+    config = await given_config(agent, rpc)
     if config is None:
         raise RpcFailure(missing_parameter("config"))
     problems: list[RpcError] = []
-    nodes = agent.reader.read(
-        config,
-        strict=agent.strict,
-        on_leniency=session.on_leniency,
-        problems=problems if keep_going else None,
+    nodes = await in_turns(
+        agent.reader.steps(
+            config,
+            strict=agent.strict,
+            on_leniency=session.on_leniency,
+            problems=problems if keep_going else None,
+        )
     )
 
     if agent.access.active:
         agent.access.check_named(session, nodes)
 
     def edited() -> Container:
-        editor = Editor()
+        editor = Editor(agent.reader.rules)
         after = editor.apply(agent.stores.get(target, session.session_id), nodes, default)
         problems.extend(editor.errors)
         if problems and not keep_going:
@@ -64,18 +68,21 @@ async def edit_config(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Repl
 
 async def copy_config(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Reply:
     """RFC 6241 section 7.3.  The candidate is only checked for types, as by edit-config; the others entirely."""
-    target = datastore(rpc, "target")
+    url = url_of(rpc.container("target"))
+    if url is not None:
+        return await _copy_to_url(agent, session, rpc, url)
+    target = datastore(agent, rpc, "target")
     agent.stores.check_writable(target, session.session_id)
     source = rpc.container("source")
-    if source is not None and target in source.names():
+    if _names(source, target):
         words = f"source and target are both {target}"
         raise RpcFailure(RpcError(ErrorTag.INVALID_VALUE, words, type=ErrorType.PROTOCOL))
-    if source is not None and source.element("config") is not None:
-        root = source_tree(agent, session, rpc)
+    root = await _given_tree(agent, session, source)
+    if root is not None:
         await write(agent, session, target, lambda: root)
         return OK
     # To save running needs the right to copy alone; any other copy is a read and a write (RFC 8341 section 3.2.6).
-    saving = target is Datastore.STARTUP and datastore(rpc, "source") is Datastore.RUNNING
+    saving = target is Datastore.STARTUP and _names(source, Datastore.RUNNING)
 
     def copied() -> Container:
         found = source_tree(agent, session, rpc)
@@ -85,9 +92,44 @@ async def copy_config(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Repl
     return OK
 
 
+async def _given_tree(agent: Agent, session: SessionInfo, source: RpcInput | None) -> Container | None:
+    """The configuration of an inline ``<config>`` or of a URL; None when the source is a datastore."""
+    config = await given_config(agent, source)
+    if config is None:
+        return None
+    return agent.reader.tree(config, strict=agent.strict, on_leniency=session.on_leniency)
+
+
+async def _copy_to_url(agent: Agent, session: SessionInfo, rpc: RpcInput, url: str) -> Reply:
+    """RFC 6241 section 8.8.5.2: what the session may read; the document is replaced as a whole."""
+    source = rpc.container("source")
+    if url_of(source) == url:
+        words = "source and target are the same URL"
+        raise RpcFailure(RpcError(ErrorTag.INVALID_VALUE, words, type=ErrorType.PROTOCOL))
+    root = await _given_tree(agent, session, source)
+    if root is None:
+        root = source_tree(agent, session, rpc)
+        if agent.access.active:
+            root = agent.access.readable(session, root)
+    await write_document(agent, url, root)
+    return OK
+
+
+def _names(source: RpcInput | None, wanted: Datastore) -> bool:
+    """Whether a source is this datastore, by its element or by its identity."""
+    if source is None:
+        return False
+    identity = source.leaf("datastore") if "datastore" in source else None
+    return wanted in source.names() or identity == f"ietf-datastores:{wanted}"
+
+
 async def delete_config(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Reply:
     """RFC 6241 section 7.4; of the datastores, the module allows startup alone."""
-    target = datastore(rpc, "target")
+    url = url_of(rpc.container("target"))
+    if url is not None:
+        await delete_document(agent, url)
+        return OK
+    target = datastore(agent, rpc, "target")
     agent.stores.check_writable(target, session.session_id)
     nothing = empty(agent.library.tree.data)
     agent.check_edit(session, target, agent.stores.get(target, session.session_id), nothing)
@@ -104,5 +146,6 @@ async def discard_changes(agent: Agent, session: SessionInfo, rpc: RpcInput) -> 
 
 async def validate(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Reply:
     """RFC 6241 section 8.6.4.1."""
-    agent.transactor.validate(source_tree(agent, session, rpc))
+    root = await _given_tree(agent, session, rpc.container("source"))
+    agent.transactor.validate(source_tree(agent, session, rpc) if root is None else root)
     return OK

@@ -10,12 +10,12 @@ __all__ = ["lock", "unlock"]
 
 async def lock(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Reply:
     """RFC 6241 section 7.5.  It waits for the transaction under way, which would change what the lock protects."""
-    target = datastore(rpc, "target")
+    target = datastore(agent, rpc, "target")
     async with agent.transactor.quiet():
         agent.stores.lock(target, session.session_id)
     return OK
 
 
 async def unlock(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Reply:
-    agent.stores.unlock(datastore(rpc, "target"), session.session_id)
+    agent.stores.unlock(datastore(agent, rpc, "target"), session.session_id)
     return OK

@@ -6,42 +6,54 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mlag_agent.data.encode import escape
+from mlag_agent.datastore.partial import PartialLock
+from mlag_agent.datastore.stores import Datastore
 from mlag_agent.errors import ErrorTag, InfoElement, RpcError, RpcFailure
 from mlag_agent.features.base import Agent, Data, Feature, Reply, RpcInput, SessionInfo, StateProvider
+from mlag_agent.features.partial_lock import instance_identifier
+from mlag_agent.schema.library import Form
 from mlag_agent.schema.nodes import ModuleRequest
 
 __all__ = ["FEATURE"]
 
 NAMESPACE = "urn:ietf:params:xml:ns:yang:ietf-netconf-monitoring"
+PREFIX = "ietf-netconf-monitoring:"
 
 
 async def _get_schema(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Reply:
-    """The text of a module or submodule (RFC 6022 section 3.1)."""
+    """The text of a module or submodule (RFC 6022 section 3.1).
+
+    YIN goes as text, like YANG: clients (ncclient among them) read the text of ``<data>``.
+    """
     identifier = rpc.required("identifier")
     version = rpc.leaf("version")
-    form = rpc.leaf("format") or "ietf-netconf-monitoring:yang"
-    revisions = sorted({row["version"] for row in _schemas(agent) if row["identifier"] == identifier})
-    if not form.endswith(":yang"):
-        words = f"schemas are served as yang only, not as {form.rpartition(':')[2]}"
+    asked = (rpc.leaf("format") or f"{PREFIX}yang").removeprefix(PREFIX)
+    if asked not in Form._value2member_map_:
+        words = f"schemas are served as {' and '.join(Form)}, not as {asked}"
         raise RpcFailure(RpcError(ErrorTag.INVALID_VALUE, words, info=(InfoElement("bad-element", "format"),)))
-    text = agent.library.text(identifier, version)
-    if text is None:
-        words = f"no schema {identifier}" + (f" of revision {version}" if version else "")
-        if revisions:
-            words += f"; this server has revision {', '.join(revisions)}"
-        raise RpcFailure(RpcError(ErrorTag.INVALID_VALUE, words, info=(InfoElement("bad-element", "identifier"),)))
+    known = {schema.revision: schema for schema in agent.library.schemas.values() if schema.name == identifier}
+    found = [schema for revision, schema in known.items() if version in (None, revision)]
+    if not found:
+        words = f"no schema {identifier}" + (f' of revision "{version}"' if version is not None else "")
+        if known:
+            words += f"; this server has revision {', '.join(sorted(known))}"
+        bad = "version" if known else "identifier"
+        raise RpcFailure(RpcError(ErrorTag.INVALID_VALUE, words, info=(InfoElement("bad-element", bad),)))
+    if len(found) > 1:
+        words = f"{identifier} is here in revisions {', '.join(sorted(known))}; give one as version"
+        raise RpcFailure(RpcError(ErrorTag.OPERATION_FAILED, words, app_tag="data-not-unique"))
+    text = agent.library.text(found[0], Form(asked))
     return Data(escape(text).encode(), namespace=NAMESPACE)
 
 
 def _schemas(agent: Agent) -> Iterator[dict[str, Any]]:
-    for module in agent.library.tree.modules.values():
-        rows = [(module.name, module.revision), *((name, revision) for name, revision, _ in module.submodules)]
-        for name, revision in rows:
+    for schema in agent.library.schemas.values():
+        for form in Form:
             yield {
-                "identifier": name,
-                "version": revision,
-                "format": "ietf-netconf-monitoring:yang",
-                "namespace": module.namespace,
+                "identifier": schema.name,
+                "version": schema.revision,
+                "format": f"{PREFIX}{form}",
+                "namespace": schema.namespace,
                 "location": ["NETCONF"],
             }
 
@@ -54,6 +66,8 @@ def _state(agent: Agent) -> Mapping[str, Any]:
         row: dict[str, Any] = {"name": datastore.value}
         if lock is not None:
             row["locks"] = {"global-lock": {"locked-by-session": lock.session_id, "locked-time": lock.since}}
+        elif datastore is Datastore.RUNNING and agent.stores.partial_locks:
+            row["locks"] = {"partial-lock": [_partial_lock(partial) for partial in agent.stores.partial_locks]}
         datastores.append(row)
     return {
         "capabilities": {"capability": agent.capabilities},
@@ -61,6 +75,16 @@ def _state(agent: Agent) -> Mapping[str, Any]:
         "schemas": {"schema": lambda: list(_schemas(agent))},
         "sessions": {"session": agent.sessions.describe},
         "statistics": agent.sessions.statistics,
+    }
+
+
+def _partial_lock(lock: PartialLock) -> Mapping[str, Any]:
+    return {
+        "lock-id": lock.lock_id,
+        "locked-by-session": lock.session_id,
+        "locked-time": lock.since,
+        "select": lock.select,
+        "locked-node": [instance_identifier(node) for node in lock.nodes],
     }
 
 

@@ -10,11 +10,14 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from lxml import etree
+
 from mlag_agent.data.edit_node import NETCONF_NS
+from mlag_agent.data.xpath import XPathError
 from mlag_agent.errors import ErrorTag, ErrorType, InfoElement, RpcError, RpcFailure
 from mlag_agent.features.base import OK, Agent, Feature, Reply, RpcInput, SessionInfo, StateProvider
-from mlag_agent.features.delivery import Accepts, StreamDelivery
-from mlag_agent.features.event_filter import subtree
+from mlag_agent.features.delivery import Accepts, Claims, StreamDelivery
+from mlag_agent.features.event_filter import subtree, xpath
 from mlag_agent.features.events import make
 from mlag_agent.notify.notifier import UnknownStream
 from mlag_agent.schema.library import ModuleRequest
@@ -27,23 +30,23 @@ CAPABILITIES = (
 )
 
 
-def feature() -> Feature:
-    """The modules, for one agent."""
-    subscribed: dict[int, _Subscription] = {}
+def feature(claims: Claims) -> Feature:
+    """The modules, for one agent; ``claims`` keeps a session to one way of subscribing."""
 
     async def create_subscription(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Reply:
         """RFC 5277 section 2.1.1."""
-        number = session.session_id
-        if number in subscribed:
+        if claims.has_dynamic(session):
+            words = "this session has established subscriptions of RFC 8639; use another session (RFC 8640 section 4)"
+            raise RpcFailure(RpcError(ErrorTag.OPERATION_NOT_SUPPORTED, words, type=ErrorType.PROTOCOL))
+        if session in claims.create_subscription:
             words = "this session has a subscription; it ends at its stopTime, or with the session"
             raise RpcFailure(RpcError(ErrorTag.IN_USE, words, type=ErrorType.PROTOCOL))
         subscription = _Subscription(agent, session, rpc)
-        subscribed[number] = subscription
+        claims.create_subscription.add(session)
 
         def over() -> None:
             subscription.delivery.end()
-            if subscribed.get(number) is subscription:
-                del subscribed[number]
+            claims.create_subscription.discard(session)
 
         subscription.over = over
         session.at_end(over)
@@ -159,8 +162,34 @@ def _filter(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Accepts | None
     if element is None:
         return None
     kind = element.get("type", element.get(f"{{{NETCONF_NS}}}type", "subtree"))
+    if kind == "xpath":
+        return _xpath(agent, session, element)
     if kind != "subtree":
-        words = f'filter type "{kind}" must be subtree'
-        info = (InfoElement("bad-attribute", "type"), InfoElement("bad-element", "filter"))
-        raise RpcFailure(RpcError(ErrorTag.BAD_ATTRIBUTE, words, type=ErrorType.PROTOCOL, info=info))
+        raise RpcFailure(
+            _filter_error(ErrorTag.BAD_ATTRIBUTE, f'filter type "{kind}" must be subtree or xpath', "type")
+        )
     return subtree(agent.library, element)
+
+
+def _xpath(agent: Agent, session: SessionInfo, element: etree._Element) -> Accepts:
+    """RFC 6241 section 8.9.1; names without a prefix match any module as in the filters of get (INTEROP 2.2)."""
+    text = element.get("select", element.get(f"{{{NETCONF_NS}}}select"))
+    if text is None:
+        words = 'a filter of type "xpath" needs the attribute select'
+        raise RpcFailure(_filter_error(ErrorTag.MISSING_ATTRIBUTE, words, "select"))
+    prefixes = {prefix: namespace for prefix, namespace in element.nsmap.items() if prefix is not None}
+    try:
+        accepts, unprefixed = xpath(agent, text, prefixes, implemented=False)
+    except XPathError as error:
+        raise RpcFailure(_filter_error(ErrorTag.INVALID_VALUE, f"XPath: {error}", "select")) from error
+    if unprefixed:
+        if agent.strict:
+            words = f"XPath: names without a prefix are of no namespace, and match nothing: {', '.join(unprefixed)}"
+            raise RpcFailure(_filter_error(ErrorTag.INVALID_VALUE, words, "select"))
+        session.on_leniency("xpath-name-without-prefix")
+    return accepts
+
+
+def _filter_error(tag: ErrorTag, words: str, attribute: str) -> RpcError:
+    info = (InfoElement("bad-attribute", attribute), InfoElement("bad-element", "filter"))
+    return RpcError(tag, words, type=ErrorType.PROTOCOL, info=info)

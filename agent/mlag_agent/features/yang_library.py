@@ -40,8 +40,9 @@ def _library(agent: Agent) -> Mapping[str, Any]:
                     if module.implemented
                 ],
                 "import-only-module": [
-                    {**_import_key(module), "submodule": _submodules(module)}
-                    for module in modules
+                    # The revision is a key there: empty where there is none.
+                    {**_import_key(module), "revision": module.revision, "submodule": _submodules(module)}
+                    for module in (*modules, *agent.library.tree.others)
                     if not module.implemented
                 ],
             }
@@ -67,7 +68,7 @@ def _modules_state(agent: Agent) -> Mapping[str, Any]:
                 "conformance-type": "implement" if module.implemented else "import",
                 "submodule": [{"name": name, "revision": revision} for name, revision, _ in module.submodules],
             }
-            for module in agent.library.tree.modules.values()
+            for module in (*agent.library.tree.modules.values(), *agent.library.tree.others)
         ],
     }
 

@@ -5,11 +5,11 @@ Statements are pyang's, as ``schema.model`` walks them: uses are expanded, refin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from mlag_agent.schema.nodes import Kind, SchemaNode
-from mlag_agent.schema.scope import Constraint, Constraints
+from mlag_agent.schema.scope import Constraint, Constraints, Reads, UnclearExpressionError, reads
 
 __all__ = ["ConstraintCollector", "conditions"]
 
@@ -61,8 +61,48 @@ class ConstraintCollector:
             frozenset(self._referring),
         )
 
+    def references(self, root: SchemaNode) -> Mapping[SchemaNode, frozenset[SchemaNode]]:
+        """Each input, output and notification with the top-level data nodes that expressions in it lead to.
+
+        Where the value of an instance-identifier leads is not known here.
+        """
+        everywhere = frozenset(root.children.values())
+        found: dict[SchemaNode, frozenset[SchemaNode]] = {}
+        for constraint in self._expressions:
+            holder = _holder_of(constraint.context)
+            if holder is None or constraint.expression is None:
+                continue
+            operation = holder if holder.kind is Kind.NOTIFICATION else holder.parent
+            assert operation is not None
+            try:
+                tops = _tops_outside(operation, reads(constraint, root), everywhere)
+            except UnclearExpressionError:
+                tops = everywhere
+            found[holder] = found.get(holder, frozenset()) | tops
+        return found
+
     def _expression(self, text: str | None, context: SchemaNode) -> None:
         self._expressions.append(Constraint(context, None if text is None else self._parse(text)))
+
+
+def _holder_of(node: SchemaNode) -> SchemaNode | None:
+    above: SchemaNode | None = node
+    while above is not None and above.kind not in (Kind.INPUT, Kind.OUTPUT, Kind.NOTIFICATION):
+        above = above.parent
+    return above
+
+
+def _tops_outside(operation: SchemaNode, found: Reads, everywhere: frozenset[SchemaNode]) -> frozenset[SchemaNode]:
+    tops: set[SchemaNode] = set()
+    for node in found.visited | found.used:
+        if node.kind is Kind.ROOT and node in found.used:
+            return everywhere
+        above = node
+        while above is not operation and above.parent is not None and above.parent.kind is not Kind.ROOT:
+            above = above.parent
+        if above is not operation and above.kind is not Kind.ROOT:
+            tops.add(above)
+    return frozenset(tops) & everywhere
 
 
 def conditions(stmt: Any, node: SchemaNode, holders: Sequence[Any]) -> Iterator[tuple[Any, SchemaNode]]:

@@ -20,6 +20,7 @@ import oopt_gnpy_libyang as ly
 
 from mlag_agent.errors import RpcFailure, SchemaError
 from mlag_agent.schema.nodes import Kind, ModuleRequest, SchemaNode, SchemaTree
+from mlag_agent.schema.operations import OUTPUT_SUFFIX
 from mlag_agent.schema.violations import ValueLookup, bounded, constraint_error, payload_error
 
 __all__ = ["Contents", "SchemaEngine", "ValueLookup", "matches"]
@@ -64,24 +65,44 @@ class SchemaEngine:
                 raise SchemaError(_context_words(context, f"libyang cannot load {request.name}: {error}")) from error
         return cls(context, tree)
 
-    def check_payload(self, document: str, lookup: ValueLookup, *, every: bool = False) -> None:
+    def check_payload(
+        self,
+        document: str,
+        lookup: ValueLookup,
+        *,
+        every: bool = False,
+        keyless: bool = False,
+    ) -> None:
         """Types, enabled nodes and keys of the data in ``document``; nothing that needs other data.
 
         Raises RpcFailure with one ``invalid-value`` for each wrong value (RFC 7950 section 8.3.1), no more than
-        ``violations.MAX_ERRORS`` unless ``every`` is asked for.
+        ``violations.MAX_ERRORS`` unless ``every`` is asked for.  ``keyless``: list entries may lack their keys.
         """
         errors = self._run(
             document, ly.ParseOptions.Strict | ly.ParseOptions.ParseOnly, ly.ValidationOptions.MultiError
         )
+        if keyless:
+            errors = [error for error in errors if not error.message.startswith("List instance is missing its key")]
         if errors:
             # A list entry whose key has a bad value is reported a second time, as an entry without that key.
             found = [e for e in errors if not e.message.startswith("List instance is missing its key")] or errors
             raise RpcFailure(*bounded(found, lambda error: payload_error(error, lookup), every=every))
 
-    def validate(self, document: str, contents: Contents, lookup: ValueLookup, *, alone: bool = False) -> None:
+    def validate(
+        self,
+        document: str,
+        contents: Contents,
+        lookup: ValueLookup,
+        *,
+        alone: bool = False,
+        within: Callable[[str], bool] | None = None,
+        dangling: bool = False,
+    ) -> None:
         """Every constraint (RFC 7950 section 8.1); raises RpcFailure with one RpcError for each violation.
 
-        ``alone``: but those of modules that have no top-level node in the document.
+        ``alone``: but those of modules that have no top-level node in the document.  ``within``: of which nodes, by
+        libyang's paths, violations count; None: of all.  ``dangling``: what a leafref or instance-identifier refers
+        to need not be there, as in an event that tells of its end.
         """
         parse = ly.ParseOptions.Strict
         options = ly.ValidationOptions.MultiError
@@ -94,10 +115,14 @@ class SchemaEngine:
             # Only the module of the operation: the data tree is not in this context's documents.
             options |= ly.ValidationOptions.Present
         errors = self._run(document, parse, options)
+        if within is not None:
+            errors = [error for error in errors if error.data_path is None or within(error.data_path)]
+        if dangling:
+            errors = [error for error in errors if error.app_tag != "instance-required"]
         if errors:
             raise RpcFailure(*bounded(errors, lambda error: constraint_error(error, lookup)))
 
-    def check_operation(self, document: str, lookup: ValueLookup) -> None:
+    def check_operation(self, document: str, lookup: ValueLookup, within: Callable[[str], bool] | None = None) -> None:
         """``check_payload`` and ``validate`` of an operation's data, for the operations context.
 
         Nothing but the document decides there, so one that has passed is remembered and passes again.
@@ -105,7 +130,7 @@ class SchemaEngine:
         if document in self._passed:
             return
         self.check_payload(document, lookup)
-        self.validate(document, Contents.OPERATION, lookup)
+        self.validate(document, Contents.OPERATION, lookup, within=within)
         if len(document) <= PASSED_OPERATION_LENGTH:
             if len(self._passed) >= PASSED_OPERATIONS:
                 self._passed.clear()
@@ -136,10 +161,15 @@ class SchemaEngine:
         finally:
             self._context.clean_all_errors()
         found = json.loads(data.print(ly.DataFormat.JSON, ly.PrintFlags.Shrink))
-        for step in _ancestry(node):
+        ancestry = _ancestry(node)
+        giving = {step.parent for step in ancestry if step.kind is Kind.OUTPUT}
+        for step in ancestry:
+            if step.kind in (Kind.INPUT, Kind.OUTPUT):
+                continue  # no nodes of their own in the operations context
             parent = step.parent
             own = parent is None or parent.kind is Kind.ROOT or parent.module is not step.module
-            found = found[f"{step.module.name}:{step.name}" if own else step.name]
+            name = f"{step.name}{OUTPUT_SUFFIX}" if step in giving else step.name
+            found = found[f"{step.module.name}:{name}" if own else name]
             if step.kind in (Kind.LIST, Kind.LEAF_LIST):
                 found = found[0]
         text = _text_of(found)

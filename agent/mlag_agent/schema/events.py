@@ -35,7 +35,8 @@ def _holder(node: SchemaNode, parent: SchemaNode) -> SchemaNode | None:
             holds = True
     for key, operation in node.operations.items():
         if operation.kind is Kind.NOTIFICATION:
-            copy.children[key] = operation
+            # A position of its own: those of operations are counted beside the children's.
+            copy.children[key] = replace(operation, parent=copy, position=len(copy.children))
             holds = True
     copy.tags = _tags(copy)
     return copy if holds else None

@@ -11,6 +11,7 @@ import sysconfig
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,7 +24,7 @@ from mlag_agent.schema.loaded import LoadedSchema
 from mlag_agent.schema.nodes import Module, ModuleRequest, SchemaTree
 from mlag_agent.schema.scope import Scopes
 
-__all__ = ["ModuleRequest", "SchemaLibrary", "own_folders", "standard_folders", "yang_folder"]
+__all__ = ["Form", "ModuleRequest", "Schema", "SchemaLibrary", "own_folders", "standard_folders", "yang_folder"]
 
 
 def yang_folder() -> Path:
@@ -55,7 +56,28 @@ def _read(requests: Sequence[ModuleRequest], folders: Sequence[Path]) -> LoadedS
     return load_schema(requests, folders)
 
 
-@dataclass(frozen=True)
+class Form(StrEnum):
+    """The languages that a schema is given out in (RFC 6022 section 2.1.3)."""
+
+    YANG = "yang"
+    YIN = "yin"
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """A module or submodule; of a submodule the namespace is that of its module."""
+
+    name: str
+    revision: str
+    namespace: str
+    file: str
+
+
+# Texts that are kept for the next client: those of a module set of the usual size, in both forms.
+KEPT_TEXTS = 256
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class SchemaLibrary:
     """Everything that loading a module set gives.  ``folders`` were searched in order."""
 
@@ -100,17 +122,38 @@ class SchemaLibrary:
         """The schema of events: the root above all notifications is its ``data``."""
         return event_tree(self.tree)
 
-    def text(self, name: str, revision: str | None) -> str | None:
-        """YANG text of a module or submodule of the set; None where there is none of that revision."""
-        for module in self.tree.modules.values():
-            for candidate, its_revision, path in self._files(module):
-                if candidate == name and revision in (None, "", its_revision):
-                    return Path(path).read_text(encoding="utf-8")
-        return None
+    @cached_property
+    def schemas(self) -> Mapping[tuple[str, str], Schema]:
+        """Every module and submodule that get-schema gives out (RFC 6022 section 3.1), by name and revision."""
+        found: dict[tuple[str, str], Schema] = {}
+        for module in (*self.tree.modules.values(), *self.tree.others):
+            for name, revision, file in ((module.name, module.revision, module.path), *module.submodules):
+                found.setdefault((name, revision), Schema(name, revision, module.namespace, file))
+        return found
 
-    @staticmethod
-    def _files(module: Module) -> Sequence[tuple[str, str, str]]:
-        return [(module.name, module.revision, module.path), *module.submodules]
+    def text(self, schema: Schema, form: Form = Form.YANG) -> str:
+        """The text of a module or submodule of the set.  Raises SchemaError when its file is gone."""
+        known = self._texts.get((schema, form))
+        if known is None:
+            known = self._written(schema, form)
+            if len(self._texts) >= KEPT_TEXTS:
+                self._texts.clear()
+            self._texts[(schema, form)] = known
+        return known
+
+    def _written(self, schema: Schema, form: Form) -> str:
+        try:
+            if form is Form.YANG and not schema.file.endswith(".yin"):
+                return Path(schema.file).read_text(encoding="utf-8")
+            from mlag_agent.schema.model import yang_of, yin_of  # noqa: PLC0415  # pyang, as in _read
+
+            return yang_of(schema.file) if form is Form.YANG else yin_of(schema.file, self.tree)
+        except OSError as problem:
+            raise SchemaError(f"{schema.file}, which was read at the start, cannot be read: {problem}") from problem
+
+    @cached_property
+    def _texts(self) -> dict[tuple[Schema, Form], str]:
+        return {}
 
 
 @contextmanager

@@ -129,6 +129,11 @@ class LeafType:
     path: Expression | None = field(default=None, compare=False)  # of a leafref, all else is that of its target
 
     @property
+    def points(self) -> bool:
+        """Whether a value may be an instance-identifier."""
+        return self.base == "instance-identifier" or any(member.points for member in self.members)
+
+    @property
     def white_space_matters(self) -> bool:
         """Whether white space around a value is a part of it: in strings, and in unions that have one."""
         if self.base == "union":
@@ -153,7 +158,7 @@ class Case:
     name: str
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class SchemaNode:
     """One schema node; compared by identity, never changed once the tree is built.
 
@@ -180,10 +185,14 @@ class SchemaNode:
     cases: tuple[Case, ...] = ()  # outermost choice first
     whens: tuple[When, ...] = ()
     position: int = 0
+    min_elements: int = 0
+    max_elements: int | None = None
     children: dict[tuple[str, str], SchemaNode] = field(default_factory=dict)
     tags: dict[str, SchemaNode] = field(default_factory=dict)  # the children by "{namespace}name", as lxml has it
     key_nodes: tuple[SchemaNode, ...] = ()
     operations: dict[tuple[str, str], SchemaNode] = field(default_factory=dict)
+    points: bool = False  # whether a value at or below the node may be an instance-identifier
+    refers: frozenset[SchemaNode] = frozenset()  # of input, output, notification: top-level data referred to
     head: str = ""  # name, and the namespace where it is not the parent's: what stands in the start tag
     opening: str = ""  # the start tag of a leaf whose values need no namespace declarations; else empty
     closing: str = ""
@@ -199,11 +208,20 @@ class SchemaNode:
         inherited = not outermost and parent is not None and parent.module is self.module
         self.head = self.name if inherited else f'{self.name} xmlns="{self.module.namespace}"'
         self.closing = f"</{self.name}>"
+        self.points = self.type is not None and self.type.points
+        if self.points:
+            above = parent
+            while above is not None and not above.points:
+                above.points = True
+                above = above.parent
         if self.type is not None:
             self.opening = "" if self.type.prefixed else f"<{self.head}>"
             self.simple = self.kind is Kind.LEAF and not self.cases
             self.keeps_space = self.type.white_space_matters
             self.verbatim = self.type.lexical is Lexical.VERBATIM
+
+    def __repr__(self) -> str:
+        return f"<SchemaNode {self.path}>"
 
     @property
     def namespace(self) -> str:
@@ -245,7 +263,7 @@ class SchemaNode:
             yield from node.everything()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class SchemaTree:
     """The whole served schema.
 
@@ -273,6 +291,25 @@ class SchemaTree:
     def module_of_namespace(self, namespace: str) -> Module | None:
         """The module with that XML namespace."""
         return self._by_namespace.get(namespace)
+
+    def operation(self, path: str) -> SchemaNode:
+        """The rpc, action or notification at a schema path: ``/module:rpc``, ``/module:container/list/action``.
+
+        KeyError when there is none.
+        """
+        above, _, step = path.rstrip("/").rpartition("/")
+        prefix, _, name = step.rpartition(":")
+        if above:
+            node = self.find(above)
+            found = node.operations.get((self.modules[prefix].namespace if prefix else node.namespace, name))
+        elif prefix:
+            key = (self.modules[prefix].namespace, name)
+            found = self.rpcs.get(key) or self.notifications.get(key)
+        else:
+            found = None
+        if found is None:
+            raise KeyError(path)
+        return found
 
     def find(self, path: str) -> SchemaNode:
         """The data node at a schema path as ``SchemaNode.path`` writes it; KeyError when there is none."""

@@ -149,7 +149,7 @@ class _Reader:
                 case ("step", "self", _, predicates):
                     pass
                 case ("step", "parent", _, predicates):
-                    at = frozenset(node.parent for node in at if node.parent is not None)
+                    at = frozenset(parent for node in at if (parent := _above(node)) is not None)
                 case ("step", "child", test, predicates):
                     at = frozenset(child for node in at for child in _children(node, test))
                 case _:  # attributes, and the axes that lead to many nodes: descendants, ancestors, siblings
@@ -158,6 +158,13 @@ class _Reader:
             for predicate in predicates:
                 self.use(predicate, at)
         return at
+
+
+def _above(node: SchemaNode) -> SchemaNode | None:
+    """``input`` and ``output`` stand for their operation: they are no nodes of an instance."""
+    if node.kind in (Kind.INPUT, Kind.OUTPUT) and node.parent is not None:
+        return node.parent.parent
+    return node.parent
 
 
 def _children(node: SchemaNode, test: Any) -> Iterator[SchemaNode]:

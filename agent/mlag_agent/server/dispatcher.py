@@ -5,16 +5,18 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import ClassVar
 
 from lxml import etree
 
 from mlag_agent.data.build import build
-from mlag_agent.data.decode import NETCONF_NS
+from mlag_agent.data.decode import NETCONF_NS, YANG_NS
 from mlag_agent.data.encode import encode
 from mlag_agent.errors import ErrorTag, ErrorType, InfoElement, RpcError, RpcFailure, SchemaError
-from mlag_agent.features.base import Agent, Data, Handler, Ok, Output, Reply, RpcInput, SessionInfo
-from mlag_agent.schema.nodes import SchemaNode
-from mlag_agent.server.parameters import read_parameters
+from mlag_agent.features.base import Agent, Checked, Data, Handler, Ok, Output, Reply, RpcInput, SessionInfo
+from mlag_agent.features.checking import not_supported, parse_output, read_output
+from mlag_agent.schema.nodes import Kind, SchemaNode
+from mlag_agent.server.parameters import check_exists, find_action, read_action, read_parameters
 from mlag_agent.wire import messages
 from mlag_agent.wire.session import RpcReceived
 from mlag_agent.wire.xml import split_name
@@ -23,6 +25,8 @@ __all__ = ["Dispatcher"]
 
 _LOG = logging.getLogger(__name__)
 _OK = b"<ok/>"
+_NO_REPLY = (RpcError(ErrorTag.OPERATION_FAILED, "the session ended before the reply"),)
+_ACTION = f"{{{YANG_NS}}}action"
 
 _NAMING = frozenset({"target", "datastore", "source"})
 
@@ -36,11 +40,15 @@ class Dispatcher:
     Raises SchemaError when an rpc of a feature's modules has no handler, or a handler no rpc.
     """
 
+    checks_output: ClassVar[bool] = False
+    """Whether the output of the agent's own handlers is checked against its schema: the tests do."""
+
     def __init__(self, agent: Agent) -> None:
         self._agent = agent
         self._tree = agent.library.tree
         self._namespaces = self._tree.namespaces
-        self._handlers = _handlers(agent)
+        self._acting: dict[int, str] = {}  # the action that a session runs, for the record
+        self._handlers = agent.handlers = _handlers(agent)
         self._refusals = {path: words for feature in agent.features for path, words in feature.refusals.items()}
 
     async def reply_to(self, session: SessionInfo, received: RpcReceived) -> tuple[bytes, Sequence[RpcError]]:
@@ -51,31 +59,37 @@ class Dispatcher:
             return reply, errors
         finally:
             self._agent.access.done(session)
-            audit = self._agent.audit
-            if audit is not None:
-                operation = received.operation
-                namespace, name = split_name(operation)
-                module = self._tree.module_of_namespace(namespace or NETCONF_NS)
-                audit.operation(
-                    session,
-                    module.name if module is not None else "",
-                    name[:MAX_NAME],
-                    datastore=datastore_named(operation),
-                    errors=errors,
-                )
+            self._note(session, received.operation, errors)
+
+    def _note(self, session: SessionInfo, operation: etree._Element, errors: Sequence[RpcError] | None) -> None:
+        """For the audit log, and for the record that tests look at; ``errors``: None when there was no reply."""
+        audit, record = self._agent.audit, self._agent.record
+        if audit is None and record is None:
+            return
+        namespace, name = split_name(operation)
+        module = self._tree.module_of_namespace(namespace or NETCONF_NS)
+        prefix = module.name if module is not None else ""
+        datastore = datastore_named(operation)
+        if audit is not None:
+            audit.operation(session, prefix, name[:MAX_NAME], datastore=datastore, errors=errors)
+        if record is not None:
+            what = self._acting.pop(session.session_id, None) or f"{prefix}:{name[:MAX_NAME]}"
+            record(session, what, datastore, _NO_REPLY if errors is None else errors, session.leniencies_taken())
 
     async def _reply_to(self, session: SessionInfo, received: RpcReceived) -> tuple[bytes, Sequence[RpcError]]:
         attributes = received.attributes
         try:
-            schema = self._operation(received.operation, session)
-            if self._agent.access.active:
-                self._agent.access.check_exec(session, schema)
-            handler = self._handlers.get(schema)
-            if handler is None:
-                raise RpcFailure(_not_supported(schema))
-            given = self._parameters(session, schema, received.operation)
+            if received.operation.tag == _ACTION:
+                schema, given = self._action(session, received.operation)
+                handler = self._handler(schema)
+            else:
+                schema = self._operation(received.operation, session)
+                if self._agent.access.active:
+                    self._agent.access.check_exec(session, schema)
+                handler = self._handler(schema)
+                given = self._parameters(session, schema, received.operation)
             result = await handler(self._agent, session, given)
-            return messages.reply(attributes, self._body(schema, result)), ()
+            return messages.reply(attributes, self._body(schema, given, result)), ()
         except RpcFailure as failure:
             errors = self._agent.access.shown(session, failure.errors) if self._agent.access.active else failure.errors
             try:
@@ -87,11 +101,20 @@ class Dispatcher:
 
     def _parameters(self, session: SessionInfo, schema: SchemaNode, operation: etree._Element) -> RpcInput:
         try:
-            return read_parameters(
-                self._agent.library, schema, operation, strict=self._agent.strict, on_leniency=session.on_leniency
-            )
+            return read_parameters(self._agent, schema, operation, on_leniency=session.on_leniency)
         except RpcFailure as failure:
             raise RpcFailure(*map(self._explained, failure.errors)) from failure
+
+    def _action(self, session: SessionInfo, element: etree._Element) -> tuple[SchemaNode, RpcInput]:
+        """Nothing is said about data, or about parameters, before it is clear that the session may run the action."""
+        agent = self._agent
+        found = find_action(agent, element, on_leniency=session.on_leniency)
+        schema = found.invocation.schema
+        self._acting[session.session_id] = found.invocation.operation.path
+        if agent.access.active:
+            agent.access.check_action(session, schema, found.instance.place)
+        check_exists(agent, schema, found.instance)
+        return schema, read_action(agent, found, on_leniency=session.on_leniency)
 
     def _explained(self, error: RpcError) -> RpcError:
         """A parameter that the settings take away is no misspelt one."""
@@ -110,6 +133,13 @@ class Dispatcher:
         words = f"internal error ({type(bug).__name__}); the agent's log has the details"
         found = (RpcError(ErrorTag.OPERATION_FAILED, words),)
         return messages.error_reply(received.attributes, found), found
+
+    def _handler(self, schema: SchemaNode) -> Handler:
+        overrides = self._agent.overrides
+        handler = (overrides.get(schema) if overrides else None) or self._handlers.get(schema)
+        if handler is None:
+            raise RpcFailure(not_supported(schema))
+        return handler
 
     def _operation(self, element: etree._Element, session: SessionInfo) -> SchemaNode:
         namespace, name = split_name(element)
@@ -144,17 +174,23 @@ class Dispatcher:
         words = f"module {module.name} has no operation {name} here; it has: {known}"
         return RpcError(ErrorTag.OPERATION_NOT_SUPPORTED, words, type=ErrorType.PROTOCOL, info=tuple(info))
 
-    def _body(self, schema: SchemaNode, result: Reply) -> bytes:
+    def _body(self, schema: SchemaNode, given: RpcInput, result: Reply) -> bytes:
+        if isinstance(result, Checked):
+            return result.content or _OK
         if isinstance(result, Ok):
+            if self.checks_output:
+                read_output(self._agent, schema, (), given.instance, strict=True)
             return _OK
         if isinstance(result, Data):
             return messages.data(result.content, namespace=result.namespace)
         assert isinstance(result, Output)
         output = schema.child("output")
-        if output is None:
-            raise SchemaError(f"{schema.path} has no output")
+        assert output is not None  # pyang gives every rpc and action one
         made = build(output, result.values)
-        return encode(made.children.items(), self._namespaces) or _OK
+        content = encode(made.children.items(), self._namespaces)
+        if self.checks_output:
+            read_output(self._agent, schema, parse_output(content), given.instance, strict=True)
+        return content or _OK
 
 
 def datastore_named(operation: etree._Element) -> str | None:
@@ -168,22 +204,18 @@ def datastore_named(operation: etree._Element) -> str | None:
     return found
 
 
-def _not_supported(schema: SchemaNode) -> RpcError:
-    words = f"{schema.path} has no code behind it on this server"
-    return RpcError(ErrorTag.OPERATION_NOT_SUPPORTED, words, type=ErrorType.PROTOCOL)
-
-
 def _handlers(agent: Agent) -> Mapping[SchemaNode, Handler]:
     tree = agent.library.tree
     by_name = {f"{node.module.name}:{node.name}": node for node in tree.rpcs.values()}
+    by_name |= {node.path: node for node in tree.data.everything() if node.kind is Kind.ACTION}
     handlers: dict[SchemaNode, Handler] = {}
     for feature in agent.features:
-        for name, handler in feature.rpcs.items():
+        for name, handler in (*feature.rpcs.items(), *feature.actions.items()):
             if name not in by_name:
                 raise SchemaError(f"feature {feature.name} handles {name}, which no module has")
             handlers[by_name[name]] = handler
-        for request in () if feature.data_only else feature.modules:
-            for name, node in by_name.items():
-                if node.module.name == request.name and node not in handlers:
-                    raise SchemaError(f"the rpc {name} has no handler in feature {feature.name}")
+        served = set() if feature.data_only else {request.name for request in feature.modules}
+        for name, node in by_name.items():
+            if node.module.name in served and node not in handlers:
+                raise SchemaError(f"the {node.kind.name.lower()} {name} has no handler in feature {feature.name}")
     return handlers

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
+from types import MappingProxyType
 
 import asyncssh
 
@@ -22,7 +24,7 @@ from mlag_agent.server.transports.tasks import SessionTasks
 from mlag_agent.server.transports.tls import TlsIdentity, TlsTransport
 from mlag_agent.server.transports.tls_context import TlsFiles, read_certificates, server_context
 
-__all__ = ["Endpoints"]
+__all__ = ["Endpoints", "transport_limits"]
 
 SSH_CALL_HOME_PORT = 4334
 TLS_CALL_HOME_PORT = 4335
@@ -39,11 +41,16 @@ class Endpoints:
         users: Users,
         host_keys: Sequence[asyncssh.SSHKey],
         on_session: SessionHandler,
+        admission: Admission,
         sleep: Sleep = asyncio.sleep,
+        sockets: Mapping[str, Sequence[socket.socket]] = MappingProxyType({}),
     ) -> None:
-        """``sleep`` is for the pauses of call home.  Raises SettingsError for what does not go together."""
+        """``sockets`` (``ssh``, ``tls``) are listening already, wherever the settings would have it.  ``sleep`` is
+        for the pauses of call home.  Raises SettingsError for what does not go together.
+        """
         self._settings = settings
-        self.admission = Admission(_limits(settings.limits))
+        self.admission = admission
+        self._sockets = sockets
         self._sessions = SessionTasks(on_session)
         self._ssh = SshTransport(host_keys=host_keys, users=users, admission=self.admission, sessions=self._sessions)
         self._tls: TlsTransport | None = None
@@ -58,11 +65,13 @@ class Endpoints:
         """Accept connections; raises SettingsError for a port or address that cannot be had."""
         listen, tls = self._settings.listen, self._settings.tls
         if listen.ssh:
-            await self._ssh.listen(listen.host, listen.port)
-            self._listening["ssh"] = ("NETCONF", listen.host, self._ssh.port)
+            given = self._sockets.get("ssh", ())
+            await self._ssh.listen(listen.host, listen.port, sockets=given)
+            self._listening["ssh"] = ("NETCONF", _host(given, listen.host), self._ssh.port)
         if self._tls is not None and tls is not None and tls.listen:
-            self._tls.listen(tls.host, tls.port)
-            self._listening["tls"] = ("NETCONF over TLS", tls.host, self._tls.port)
+            given = self._sockets.get("tls", ())
+            self._tls.listen(tls.host, tls.port, sockets=given)
+            self._listening["tls"] = ("NETCONF over TLS", _host(given, tls.host), self._tls.port)
         loop = asyncio.get_running_loop()
         self._calling = [
             loop.create_task(caller.run(), name=f"call home {caller.station.name}") for caller in self.callers
@@ -113,13 +122,18 @@ class Endpoints:
             await self._sessions.stop(self.admission.limits.stop_timeout)
 
 
+def _host(given: Sequence[socket.socket], host: str) -> str:
+    return str(given[0].getsockname()[0]) if given else host
+
+
 def _station(home: CallHomeSettings) -> Station:
     port = home.port or (SSH_CALL_HOME_PORT if home.transport == "ssh" else TLS_CALL_HOME_PORT)
     keepalive = Keepalive(home.keepalive_interval, home.keepalive_count)
     return Station(home.name, home.hosts, port, home.source_address, home.reconnect_interval, keepalive)
 
 
-def _limits(limits: LimitSettings) -> TransportLimits:
+def transport_limits(limits: LimitSettings) -> TransportLimits:
+    """The limits of the settings as the transports have them."""
     return TransportLimits(
         login_timeout=limits.login_timeout,
         hello_timeout=limits.hello_timeout,

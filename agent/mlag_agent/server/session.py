@@ -67,6 +67,7 @@ class NetconfSession:
         self._commits = commits
         self._watch = watch
         self._closing = False
+        self._leniencies: dict[str, None] = {}
         self._ending = False
         self._task: asyncio.Task[None] | None = None
         self._killed_by: int | None = None
@@ -100,7 +101,16 @@ class NetconfSession:
     def on_leniency(self, name: str) -> None:
         """Log and count a leniency (INTEROP decision 1)."""
         self._registry.leniencies[name] += 1
+        self._leniencies[name] = None
         _LOG.info("session %d: leniency %s", self.session_id, name)
+
+    def leniencies_taken(self) -> Sequence[str]:
+        """Those used since this was asked last."""
+        if not self._leniencies:
+            return ()
+        taken = tuple(self._leniencies)
+        self._leniencies.clear()
+        return taken
 
     async def kill(self, by: int) -> None:
         """End the session from another one (kill-session, RFC 6241 section 7.9): what it is doing is aborted.

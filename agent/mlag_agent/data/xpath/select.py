@@ -52,9 +52,8 @@ class XPathFilter:
         shown = str(found).lower() if isinstance(found, bool) else found
         raise XPathError(f"the expression gives the {TYPE_NAMES[type(found)]} {shown!r} and not a set of nodes")
 
-    def apply(self, root: Container, budget: Budget) -> Container:
-        """What the expression selects of a root: a root again.  Raises as ``nodes``."""
-        tree = InstanceTree(root)
+    def apply(self, tree: InstanceTree, budget: Budget) -> Container:
+        """What the expression selects of a tree: a root again.  Raises as ``nodes``."""
         return selected(tree, self.nodes(tree, budget), budget)
 
 

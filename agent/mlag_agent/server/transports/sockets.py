@@ -86,15 +86,19 @@ def reserve_descriptors(wanted: int) -> None:
     """Raise this process's limit of open files to ``wanted`` and some for itself, as far as it may."""
     needed = wanted + _DESCRIPTORS_OF_OUR_OWN
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != resource.RLIM_INFINITY and soft < needed:
-        allowed = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+    if soft == resource.RLIM_INFINITY or soft >= needed:
+        return
+    allowed = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+    try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
-        if allowed < needed:
-            log.warning(
-                "this process may open %d files, but limits.max-connections and limits.max-unauthenticated need %d",
-                allowed,
-                needed,
-            )
+    except OSError:  # a sandbox forbids it
+        allowed = soft
+    if allowed < needed:
+        log.warning(
+            "this process may open %d files, but limits.max-connections and limits.max-unauthenticated need %d",
+            allowed,
+            needed,
+        )
 
 
 def cannot_listen(what: str, host: str, port: int, error: OSError) -> SettingsError:

@@ -71,12 +71,12 @@ class TlsTransport:
         assert self._sockets, "not listening"
         return int(self._sockets[0].getsockname()[1])
 
-    def listen(self, host: str, port: int = 0) -> None:
-        """Listen on ``host`` (a name or an address; port 0 takes a free one).
+    def listen(self, host: str, port: int = 0, *, sockets: Sequence[socket.socket] = ()) -> None:
+        """Listen on ``host`` (a name or an address; port 0 takes a free one), or on ``sockets`` that others opened.
 
         Raises :exc:`~mlag_agent.errors.SettingsError` if the address or the port cannot be had.
         """
-        self._sockets = listening_sockets(host, port, "TLS")
+        self._sockets = sockets or listening_sockets(host, port, "TLS")
         loop = asyncio.get_running_loop()
         self._acceptors = [loop.create_task(self._accept(sock), name="netconf-tls accept") for sock in self._sockets]
 
