@@ -88,6 +88,12 @@ class AnyData:
         self.schema = schema
         self.xml = xml
 
+    def with_attributes(self, attributes: str) -> bytes:
+        """The element with more attributes, each with a space before it."""
+        end = self.xml.index(b">")
+        end -= self.xml[end - 1 : end] == b"/"
+        return self.xml[:end] + attributes.encode() + self.xml[end:]
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, AnyData) and self.schema is other.schema and self.xml == other.xml
 
