@@ -34,6 +34,9 @@ _LOG = logging.getLogger(__name__)
 MAX_CLIENTS = 16
 """Connections at once: one person and a few tests."""
 
+REFUSAL_SECONDS = 5.0
+"""For which a client that is refused is listened to, so that it hears why."""
+
 MAX_FOLLOWED = 1000
 """Operations that wait for a client that follows the log and does not read."""
 
@@ -48,7 +51,7 @@ class ControlServer:
         self._clients: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
-        """Listen; raises SettingsError when another agent does in the same folder, or nobody can."""
+        """Listen; raises SettingsError when that cannot be.  The state file must be this agent's already."""
         try:
             listening = self._listen()
         except OSError as error:
@@ -62,12 +65,8 @@ class ControlServer:
         made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         try:
             with address(self._folder) as where:
-                if _answered(where):
-                    raise SettingsError(
-                        f"another agent runs with the state folder {self._folder}", "give each agent its own --state"
-                    )
                 with contextlib.suppress(FileNotFoundError):
-                    os.unlink(where)  # left by an agent that was killed
+                    os.unlink(where)  # left by an agent that was killed: the state file lets no other one run
                 # The folder is mode 0700 when it is ours; the mask is for one that somebody else has made.
                 mask = os.umask(0o177)
                 try:
@@ -100,6 +99,9 @@ class ControlServer:
         try:
             refusal = self._refusal(writer)
             if refusal is not None:
+                # Closed with what the client says unread, the connection would be reset, and the answer with it.
+                with contextlib.suppress(TimeoutError, ValueError):
+                    await asyncio.wait_for(reader.readline(), REFUSAL_SECONDS)
                 writer.write(encode(Answer(VERSION, ok=False, error=refusal)))
                 await writer.drain()
                 return
@@ -203,17 +205,6 @@ class ControlServer:
         finally:
             end()
             gone.cancel()
-
-
-def _answered(where: str) -> bool:
-    """Whether somebody listens there."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.settimeout(1.0)
-        try:
-            probe.connect(where)
-        except OSError:
-            return False
-        return True
 
 
 def _hint(request: Request) -> str:
