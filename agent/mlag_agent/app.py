@@ -343,7 +343,12 @@ class Device:
     ) -> Agent:
         nothing = empty(library.tree.data)
         startup = self.settings.startup
-        stores = Datastores(nothing, nothing if startup else None, candidate=self.settings.candidate)
+        stores = Datastores(
+            nothing,
+            nothing if startup else None,
+            candidate=self.settings.candidate,
+            writable_running=self.settings.writable_running,
+        )
         settings = self.settings
         assert self._users is not None
         access = nacm.make_access_control(
