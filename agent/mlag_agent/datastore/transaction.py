@@ -192,7 +192,7 @@ class Transactor:
         self._stores.running = self._valid = change.new
         if companion is not None:
             companion.done()
-        for callback in self.published:
+        for callback in tuple(self.published):  # one may take itself, or another, out
             try:
                 callback(change)
             except Exception:  # noqa: BLE001  # the change is in force: an error here must not tell the client that it is not
