@@ -275,6 +275,7 @@ class Device:
         await Restorer(library, agent.stores, agent.transactor, agent.reader, self._journal, agent.factory).restore()
         events = netconf_events.NetconfEvents(agent)
         events.attach()
+        agent_state.tell_sync_changes(agent)
         mlag.EngineEvents(agent, engine).attach()
         admission = Admission(transport_limits(settings.limits))
         dispatcher = await self._make_dispatcher(agent, engine, admission)
