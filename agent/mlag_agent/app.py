@@ -41,6 +41,7 @@ from mlag_agent.datastore.transaction import Transactor
 from mlag_agent.errors import SettingsError
 from mlag_agent.features import (
     agent_state,
+    compare,
     factory,
     interfaces,
     mlag,
@@ -250,6 +251,7 @@ class Device:
             monitoring.FEATURE,
             yang_library.FEATURE,
             nmda.feature(),
+            compare.FEATURE,
             factory.FEATURE,
             *subscriptions.features(),
             partial_lock.FEATURE,

@@ -64,16 +64,17 @@ class Dispatcher:
     def _note(self, session: SessionInfo, operation: etree._Element, errors: Sequence[RpcError] | None) -> None:
         """For the audit log, and for the record that tests look at; ``errors``: None when there was no reply."""
         audit, record = self._agent.audit, self._agent.record
+        action = self._acting.pop(session.session_id, None)
         if audit is None and record is None:
             return
         namespace, name = split_name(operation)
         module = self._tree.module_of_namespace(namespace or NETCONF_NS)
         prefix = module.name if module is not None else ""
         datastore = datastore_named(operation)
+        what = action or f"{prefix}:{name[:MAX_NAME]}"
         if audit is not None:
-            audit.operation(session, prefix, name[:MAX_NAME], datastore=datastore, errors=errors)
+            audit.operation(session, what, datastore=datastore, errors=errors)
         if record is not None:
-            what = self._acting.pop(session.session_id, None) or f"{prefix}:{name[:MAX_NAME]}"
             record(session, what, datastore, _NO_REPLY if errors is None else errors, session.leniencies_taken())
 
     async def _reply_to(self, session: SessionInfo, received: RpcReceived) -> tuple[bytes, Sequence[RpcError]]:
