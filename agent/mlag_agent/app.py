@@ -48,6 +48,7 @@ from mlag_agent.features import (
     nacm,
     netconf,
     netconf_events,
+    nmda,
     partial_lock,
     simulator,
     subscriptions,
@@ -248,6 +249,7 @@ class Device:
             with_defaults.feature(Mode(settings.with_defaults)),
             monitoring.FEATURE,
             yang_library.FEATURE,
+            nmda.feature(),
             factory.FEATURE,
             *subscriptions.features(),
             partial_lock.FEATURE,
@@ -273,6 +275,7 @@ class Device:
         await Restorer(library, agent.stores, agent.transactor, agent.reader, self._journal, agent.factory).restore()
         events = netconf_events.NetconfEvents(agent)
         events.attach()
+        agent_state.tell_sync_changes(agent)
         mlag.EngineEvents(agent, engine).attach()
         admission = Admission(transport_limits(settings.limits))
         dispatcher = await self._make_dispatcher(agent, engine, admission)
@@ -487,7 +490,7 @@ def _capabilities(library: SchemaLibrary, features: Sequence[Feature]) -> tuple[
     found = [BASE_1_0, BASE_1_1]
     for feature in features:
         found.extend(feature.capabilities)
-    found.append(yang_library.capability(library.content_id))
+    found.extend(yang_library.capabilities(library.content_id))
     for module in library.tree.modules.values():
         if not module.implemented or module.yang_version == "1.1":
             continue

@@ -28,6 +28,8 @@ _OK = b"<ok/>"
 _NO_REPLY = (RpcError(ErrorTag.OPERATION_FAILED, "the session ended before the reply"),)
 _ACTION = f"{{{YANG_NS}}}action"
 
+_NAMING = frozenset({"target", "datastore", "source"})
+
 MAX_NAME = 64
 """Characters of an operation's name that the audit log takes; it may be any that a client makes up."""
 
@@ -193,14 +195,13 @@ class Dispatcher:
 
 def datastore_named(operation: etree._Element) -> str | None:
     """The datastore that an operation's element names, for the audit log: its target, or else its source."""
-    for parameter in ("target", "datastore", "source"):
-        holder = operation.find(f"{{*}}{parameter}")
-        if holder is None:
-            continue
-        text = etree.QName(holder[0]).localname if len(holder) else (holder.text or "").strip().rpartition(":")[2]
-        if text:
-            return text[:MAX_NAME]
-    return None
+    found: str | None = None
+    for child in operation:
+        name = str(child.tag).rpartition("}")[2]
+        if name in _NAMING and (found is None or name != "source"):
+            text = str(child[0].tag).rpartition("}")[2] if len(child) else (child.text or "").strip().rpartition(":")[2]
+            found = text[:MAX_NAME] or found
+    return found
 
 
 def _handlers(agent: Agent) -> Mapping[SchemaNode, Handler]:
