@@ -19,7 +19,7 @@ def add(log: OperationLog, name: str = "a:b", errors: int = 0) -> None:
 
 
 def test_bounded() -> None:
-    log = OperationLog(3, clock=lambda: datetime(2026, 1, 2, 3, 4, 5, 6789, UTC))
+    log = OperationLog(3, clock=datetime(2026, 1, 2, 3, 4, 5, 6789, UTC).timestamp)
     for number in range(5):
         add(log, f"a:{number}", errors=2 * MAX_ERRORS)
     assert [entry.operation for entry in log] == ["a:2", "a:3", "a:4"]

@@ -46,7 +46,10 @@ class Dispatcher:
     def __init__(self, agent: Agent) -> None:
         self._agent = agent
         self._tree = agent.library.tree
-        self._namespaces = self._tree.namespaces
+        self._labelspaces = self._tree.namespaces
+        self._labels = {
+            f"{{{n.namespace}}}{n.name}": (n.module.name, n.name[:MAX_NAME]) for n in self._tree.rpcs.values()
+        }
         self._acting: dict[int, str] = {}  # the action that a session runs, for the record
         self._handlers = agent.handlers = _handlers(agent)
         self._refusals = {path: words for feature in agent.features for path, words in feature.refusals.items()}
@@ -66,15 +69,20 @@ class Dispatcher:
         audit, record = self._agent.audit, self._agent.record
         if audit is None and record is None:
             return
-        namespace, name = split_name(operation)
-        module = self._tree.module_of_namespace(namespace or NETCONF_NS)
-        prefix = module.name if module is not None else ""
+        module, name = self._labels.get(operation.tag) or self._name(operation)
         datastore = datastore_named(operation)
         if audit is not None:
-            audit.operation(session, prefix, name[:MAX_NAME], datastore=datastore, errors=errors)
+            audit.operation(session, module, name, datastore=datastore, errors=errors)
         if record is not None:
-            what = self._acting.pop(session.session_id, None) or f"{prefix}:{name[:MAX_NAME]}"
+            acting = self._acting.pop(session.session_id, None) if self._acting else None
+            what = acting or f"{module}:{name}"
             record(session, what, datastore, _NO_REPLY if errors is None else errors, session.leniencies_taken())
+
+    def _name(self, operation: etree._Element) -> tuple[str, str]:
+        """Module and name of what is no rpc of the served modules."""
+        namespace, name = split_name(operation)
+        module = self._tree.module_of_namespace(namespace or NETCONF_NS)
+        return (module.name if module is not None else "", name[:MAX_NAME])
 
     async def _reply_to(self, session: SessionInfo, received: RpcReceived) -> tuple[bytes, Sequence[RpcError]]:
         attributes = received.attributes
@@ -93,7 +101,7 @@ class Dispatcher:
         except RpcFailure as failure:
             errors = self._agent.access.shown(session, failure.errors) if self._agent.access.active else failure.errors
             try:
-                return messages.error_reply(attributes, errors, self._namespaces), errors
+                return messages.error_reply(attributes, errors, self._labelspaces), errors
             except ValueError as bug:  # a path of ours with a prefix that no module has
                 return self._bug(session, received, bug)
         except Exception as bug:  # noqa: BLE001  # the session's last line: answered, and logged with its trace
@@ -187,7 +195,7 @@ class Dispatcher:
         output = schema.child("output")
         assert output is not None  # pyang gives every rpc and action one
         made = build(output, result.values)
-        content = encode(made.children.items(), self._namespaces)
+        content = encode(made.children.items(), self._labelspaces)
         if self.checks_output:
             read_output(self._agent, schema, parse_output(content), given.instance, strict=True)
         return content or _OK
