@@ -11,6 +11,7 @@ from ncclient.operations import RPCError
 from ncclient.transport.errors import TransportError
 
 from conftest import HASH, Connect, MakeSettings, Start
+from mlag_agent.access.levels import MANAGING, READING
 from mlag_agent.app import Device
 from mlag_agent.config import AccessSettings, UserSettings
 from netconf_client import DML, NC, NI, PASSWORD, Client, Reply, channel, group, vpn
@@ -200,6 +201,13 @@ class TestLevels:
         await configured(admin, f'<nacm xmlns="{ACM}">{members}</nacm>')
         assert (await client.edit(group(channel()))).ok
         assert (await client.commit()).ok
+
+    async def test_the_rules_name_operations_that_there_are(self, device: Device) -> None:
+        """A misspelt name would deny a level 1 user what he may do, or permit a level 2 user what he may not."""
+        served = {(node.module.name, node.name) for node in device.agent.library.tree.rpcs.values()}
+        modules = {module for module, _ in served}
+        assert {pair for pair in (*READING, *MANAGING) if pair[0] in modules} <= served
+        assert len(modules & {module for module, _ in (*READING, *MANAGING)}) >= 7
 
     async def test_one_flag_turns_it_off(self, start: Start, make_settings: MakeSettings, connect: Connect) -> None:
         settings = make_settings("open", users=USERS, access=AccessSettings(nacm=False))

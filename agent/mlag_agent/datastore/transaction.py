@@ -200,7 +200,7 @@ class Transactor:
         self._in_sync(prepared)
         if companion is not None:
             companion.done()
-        for callback in self.published:
+        for callback in tuple(self.published):  # one may take itself, or another, out
             try:
                 callback(change)
             except Exception:  # noqa: BLE001  # the change is in force: an error here must not tell the client that it is not

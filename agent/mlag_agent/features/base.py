@@ -188,8 +188,8 @@ class SessionInfo(Hashable, Protocol):
     def after_reply(self, callback: Callable[[], None]) -> None:
         """Call this once the reply is on its way: notifications that are queued then come after it."""
 
-    def at_end(self, callback: Callable[[], None]) -> None:
-        """Call this when the session has ended, however it does."""
+    def at_end(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call this when the session has ended, however it does; returns what takes that back."""
 
     def leniencies_taken(self) -> Sequence[str]:
         """Those used since this was asked last."""

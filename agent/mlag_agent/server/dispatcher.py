@@ -47,7 +47,8 @@ class Dispatcher:
         self._agent = agent
         self._tree = agent.library.tree
         self._labelspaces = self._tree.namespaces
-        self._labels = {
+        rpcs = self._tree.rpcs.values()
+        self._labels = {f"{{{rpc.namespace}}}{rpc.name}": f"{rpc.module.name}:{rpc.name[:MAX_NAME]}" for rpc in rpcs}
             f"{{{n.namespace}}}{n.name}": (n.module.name, n.name[:MAX_NAME]) for n in self._tree.rpcs.values()
         }
         self._acting: dict[int, str] = {}  # the action that a session runs, for the record
@@ -67,22 +68,21 @@ class Dispatcher:
     def _note(self, session: SessionInfo, operation: etree._Element, errors: Sequence[RpcError] | None) -> None:
         """For the audit log, and for the record that tests look at; ``errors``: None when there was no reply."""
         audit, record = self._agent.audit, self._agent.record
+        action = self._acting.pop(session.session_id, None) if self._acting else None
         if audit is None and record is None:
             return
-        module, name = self._labels.get(operation.tag) or self._name(operation)
+        what = action or self._labels.get(operation.tag) or self._label(operation)
         datastore = datastore_named(operation)
         if audit is not None:
-            audit.operation(session, module, name, datastore=datastore, errors=errors)
+            audit.operation(session, what, datastore=datastore, errors=errors)
         if record is not None:
-            acting = self._acting.pop(session.session_id, None) if self._acting else None
-            what = acting or f"{module}:{name}"
             record(session, what, datastore, _NO_REPLY if errors is None else errors, session.leniencies_taken())
 
-    def _name(self, operation: etree._Element) -> tuple[str, str]:
-        """Module and name of what is no rpc of the served modules."""
+    def _label(self, operation: etree._Element) -> str:
+        """``module:name`` of what is no rpc of the served modules."""
         namespace, name = split_name(operation)
         module = self._tree.module_of_namespace(namespace or NETCONF_NS)
-        return (module.name if module is not None else "", name[:MAX_NAME])
+        return f"{module.name if module is not None else ''}:{name[:MAX_NAME]}"
 
     async def _reply_to(self, session: SessionInfo, received: RpcReceived) -> tuple[bytes, Sequence[RpcError]]:
         attributes = received.attributes

@@ -94,9 +94,15 @@ class NetconfSession:
         """Call this once the reply at hand is on its way: what is queued then comes after it."""
         self._after_reply.append(callback)
 
-    def at_end(self, callback: Callable[[], None]) -> None:
-        """Call this when the session has ended, however it does."""
+    def at_end(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call this when the session has ended, however it does; returns what takes that back."""
         self._at_end.append(callback)
+
+        def forget() -> None:
+            if callback in self._at_end:
+                self._at_end.remove(callback)
+
+        return forget
 
     def on_leniency(self, name: str) -> None:
         """Log and count a leniency (INTEROP decision 1)."""
