@@ -49,8 +49,6 @@ class Dispatcher:
         self._labelspaces = self._tree.namespaces
         rpcs = self._tree.rpcs.values()
         self._labels = {f"{{{rpc.namespace}}}{rpc.name}": f"{rpc.module.name}:{rpc.name[:MAX_NAME]}" for rpc in rpcs}
-            f"{{{n.namespace}}}{n.name}": (n.module.name, n.name[:MAX_NAME]) for n in self._tree.rpcs.values()
-        }
         self._acting: dict[int, str] = {}  # the action that a session runs, for the record
         self._handlers = agent.handlers = _handlers(agent)
         self._refusals = {path: words for feature in agent.features for path, words in feature.refusals.items()}
