@@ -41,6 +41,7 @@ from mlag_agent.datastore.transaction import Transactor
 from mlag_agent.errors import SettingsError
 from mlag_agent.features import (
     agent_state,
+    compare,
     factory,
     interfaces,
     mlag,
@@ -250,6 +251,7 @@ class Device:
             monitoring.FEATURE,
             yang_library.FEATURE,
             nmda.feature(),
+            compare.FEATURE,
             factory.FEATURE,
             *subscriptions.features(),
             partial_lock.FEATURE,
@@ -343,7 +345,12 @@ class Device:
     ) -> Agent:
         nothing = empty(library.tree.data)
         startup = self.settings.startup
-        stores = Datastores(nothing, nothing if startup else None, candidate=self.settings.candidate)
+        stores = Datastores(
+            nothing,
+            nothing if startup else None,
+            candidate=self.settings.candidate,
+            writable_running=self.settings.writable_running,
+        )
         settings = self.settings
         assert self._users is not None
         access = nacm.make_access_control(

@@ -9,8 +9,8 @@ from mlag_agent.data.defaults import Mode
 from mlag_agent.data.encode import encode_children
 from mlag_agent.data.origin import INTENDED, Sources, config_nodes, encode_with_origins, with_origins
 from mlag_agent.data.tree import Container, merge
-from mlag_agent.errors import ErrorTag, ErrorType, RpcError, RpcFailure
 from mlag_agent.features.base import Agent, Data, Feature, Reply, RpcInput, SessionInfo, StatePart
+from mlag_agent.features.editing import edit_data
 from mlag_agent.features.parameters import datastore_tree
 from mlag_agent.features.reading import Filter, read_mode, read_subtree, read_tree, xpath_filter
 from mlag_agent.schema.nodes import ModuleRequest
@@ -23,7 +23,7 @@ OPERATIONAL_DEFAULTS = "urn:ietf:params:netconf:capability:with-operational-defa
 
 
 def feature() -> Feature:
-    """get-data for every datastore."""
+    """get-data for every datastore, edit-data for those that can be written."""
     # What is in use is given unless something else is asked for (RFC 8342 section 5.3), which is report-all.
     also = (Mode.EXPLICIT, Mode.REPORT_ALL_TAGGED, Mode.TRIM)
     return Feature(
@@ -33,15 +33,9 @@ def feature() -> Feature:
             ModuleRequest("ietf-datastores"),
             ModuleRequest("ietf-origin"),
         ),
-        rpcs={"ietf-netconf-nmda:get-data": _get_data, "ietf-netconf-nmda:edit-data": _edit_data},
+        rpcs={"ietf-netconf-nmda:get-data": _get_data, "ietf-netconf-nmda:edit-data": edit_data},
         capabilities=(f"{OPERATIONAL_DEFAULTS}?basic-mode={Mode.REPORT_ALL}&also-supported={','.join(also)}",),
     )
-
-
-async def _edit_data(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Reply:
-    """RFC 8526 section 3.1.2."""
-    words = "this server has no edit-data; use edit-config"
-    raise RpcFailure(RpcError(ErrorTag.OPERATION_NOT_SUPPORTED, words, type=ErrorType.PROTOCOL))
 
 
 # --- get-data (RFC 8526 section 3.1.1) ------------------------------------------------------------------------
