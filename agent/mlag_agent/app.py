@@ -41,6 +41,7 @@ from mlag_agent.datastore.transaction import Transactor
 from mlag_agent.errors import SettingsError
 from mlag_agent.features import (
     agent_state,
+    compare,
     factory,
     interfaces,
     mlag,
@@ -48,6 +49,7 @@ from mlag_agent.features import (
     nacm,
     netconf,
     netconf_events,
+    nmda,
     partial_lock,
     simulator,
     subscriptions,
@@ -248,6 +250,8 @@ class Device:
             with_defaults.feature(Mode(settings.with_defaults)),
             monitoring.FEATURE,
             yang_library.FEATURE,
+            nmda.feature(),
+            compare.FEATURE,
             factory.FEATURE,
             *subscriptions.features(),
             partial_lock.FEATURE,
@@ -273,6 +277,7 @@ class Device:
         await Restorer(library, agent.stores, agent.transactor, agent.reader, self._journal, agent.factory).restore()
         events = netconf_events.NetconfEvents(agent)
         events.attach()
+        agent_state.tell_sync_changes(agent)
         mlag.EngineEvents(agent, engine).attach()
         admission = Admission(transport_limits(settings.limits))
         dispatcher = await self._make_dispatcher(agent, engine, admission)
@@ -340,7 +345,12 @@ class Device:
     ) -> Agent:
         nothing = empty(library.tree.data)
         startup = self.settings.startup
-        stores = Datastores(nothing, nothing if startup else None, candidate=self.settings.candidate)
+        stores = Datastores(
+            nothing,
+            nothing if startup else None,
+            candidate=self.settings.candidate,
+            writable_running=self.settings.writable_running,
+        )
         settings = self.settings
         assert self._users is not None
         access = nacm.make_access_control(
@@ -487,7 +497,7 @@ def _capabilities(library: SchemaLibrary, features: Sequence[Feature]) -> tuple[
     found = [BASE_1_0, BASE_1_1]
     for feature in features:
         found.extend(feature.capabilities)
-    found.append(yang_library.capability(library.content_id))
+    found.extend(yang_library.capabilities(library.content_id))
     for module in library.tree.modules.values():
         if not module.implemented or module.yang_version == "1.1":
             continue

@@ -96,6 +96,14 @@ class TestCapabilities:
             case "with-defaults:1.0":
                 wd = "urn:ietf:params:xml:ns:yang:ietf-netconf-with-defaults"
                 return not (await session.rpc(f'<get><with-defaults xmlns="{wd}">trim</with-defaults></get>')).errors
+            case "yang-library:1.1" | "with-operational-defaults:1.0":  # RFC 8526 section 2
+                nmda = "urn:ietf:params:xml:ns:yang:ietf-netconf-nmda"
+                mode = "" if name.startswith("yang") else "<with-defaults>trim</with-defaults>"
+                reply = await session.rpc(
+                    f'<get-data xmlns="{nmda}" xmlns:ds="urn:ietf:params:xml:ns:yang:ietf-datastores">'
+                    f"<datastore>ds:operational</datastore>{mode}</get-data>"
+                )
+                return not reply.errors and bool(reply.leafs("content-id"))
             case "partial-lock:1.0":
                 lock = '<partial-lock xmlns="urn:ietf:params:xml:ns:netconf:partial-lock:1.0"><select>/x</select>'
                 return (await session.rpc(f"{lock}</partial-lock>")).error.app_tag == "no-matches"
@@ -110,11 +118,13 @@ class TestCapabilities:
     async def test_exactly_those_that_work(self, start: Start, connect: Connect, startup: bool) -> None:
         session = await connect(await start(startup=startup))
         offered = {uri.removeprefix(CAPABILITY).partition("?")[0] for uri in session.capabilities}
-        optional = {name for name in offered if re.fullmatch(r"[a-z-]+:1\.[01]", name)} - {"yang-library:1.0"}
+        optional = {name for name in offered if re.fullmatch(r"[a-z-]+:1\.[01]", name)}
+        optional -= {"yang-library:1.0"}
         known = {
             "writable-running:1.0", "candidate:1.0", "rollback-on-error:1.0", "validate:1.0", "validate:1.1",
             "startup:1.0", "confirmed-commit:1.0", "confirmed-commit:1.1",
             "xpath:1.0", "url:1.0", "with-defaults:1.0", "notification:1.0", "interleave:1.0",
+            "yang-library:1.1", "with-operational-defaults:1.0",
             "partial-lock:1.0",
         }  # fmt: skip
         assert optional <= known
@@ -215,7 +225,9 @@ class TestYangLibrary:
             session = await connect(await start(f"startup-{startup}", startup=startup))
             found = await session.get(f'<yang-library xmlns="{LIBRARY}"><datastore/></yang-library>')
             names = {name.partition(":")[2] for name in found.leafs("name")}
-            assert names == {"running", "candidate"} | ({"startup"} if startup else set())
+            assert names == {"running", "candidate", "operational", "factory-default"} | (
+                {"startup"} if startup else set()
+            )
 
 
 class TestGetSchema:

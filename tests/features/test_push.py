@@ -22,6 +22,7 @@ SN = "urn:ietf:params:xml:ns:yang:ietf-subscribed-notifications"
 YP = "urn:ietf:params:xml:ns:yang:ietf-yang-push"
 DS = "urn:ietf:params:xml:ns:yang:ietf-datastores"
 NI = "urn:ietf:params:xml:ns:yang:ietf-network-instance"
+MONITORING = "urn:ietf:params:xml:ns:yang:ietf-netconf-monitoring"
 NC = "urn:ietf:params:xml:ns:netconf:base:1.0"
 M_LAG = f'<datastore-subtree-filter xmlns="{YP}"><m-lag xmlns="{DML}"/></datastore-subtree-filter>'
 INSTANCES = f'<datastore-subtree-filter xmlns="{YP}"><network-instances xmlns="{NI}"/></datastore-subtree-filter>'
@@ -297,13 +298,57 @@ class TestOnChange:
             assert mine == set(running.leafs("name"))
 
 
+class TestOperational:
+    """On change: configuration, the engine's state by its events, what is put in from outside; never counters."""
+
+    async def test_state_of_the_engine(self, start: Start, connect: Connect) -> None:
+        one, two = await start("one"), await start("two")
+        first, second = await connect(one), await connect(two)
+        await first.edit(group(channel("2001:db8:1::1", "2001:db8:1::2")), "running")
+        await establish(first, wanted(on_change(), datastore="operational"))
+        whole = await update(first)
+        assert whole.leaf("sync-channel", "oper-status") == "down"
+        assert whole.leaf("peer-link", "oper-status") is not None
+        assert whole.leaf("hellos-sent") is None
+        assert whole.leaf("entry-statistics", "sent") is None
+        await second.edit(group(channel("2001:db8:1::2", "2001:db8:1::1")), "running")
+        target = "/dfs-m-lag:m-lag/dfs-groups/dfs-group=1/state/sync-channel/oper-status"
+        seen: set[tuple[str, str]] = set()
+        while ("replace", target) not in seen:
+            seen |= set(edits(await patch(first)))
+        assert not any("hellos" in where for _, where in seen)
+
+    async def test_configuration(self, device: Device, session: Client) -> None:
+        await establish(session, wanted(on_change(), datastore="operational", filter_=INSTANCES))
+        await update(session)
+        await session.edit(vpn("a"), "running")
+        assert len(edits(await patch(session))) == 1
+
+    async def test_what_is_put_in_from_outside(self, device: Device, session: Client) -> None:
+        await establish(session, wanted(on_change(), datastore="operational", filter_=INSTANCES))
+        await update(session)
+        device.foreign.operational(
+            f'<network-instances xmlns="{NI}"><network-instance><name>x</name></network-instance></network-instances>'
+        )
+        assert names(await patch(session)) == ["x"]
+
+
 class TestRefused:
     @pytest.mark.parametrize(
         ("parameters", "tag", "identity"),
         [
             (wanted(on_change(), datastore="candidate"), "invalid-value", "datastore-not-subscribable"),
             (wanted(periodic(1)), "invalid-value", "period-unsupported"),
-            (wanted(on_change(), datastore="operational"), "operation-not-supported", "on-change-unsupported"),
+            (
+                wanted(
+                    on_change(),
+                    datastore="operational",
+                    filter_=f'<datastore-subtree-filter xmlns="{YP}"><netconf-state xmlns="{MONITORING}"/>'
+                    "</datastore-subtree-filter>",
+                ),
+                "operation-not-supported",
+                "on-change-unsupported",
+            ),
         ],
     )
     async def test_identities(self, session: Client, parameters: str, tag: str, identity: str) -> None:

@@ -179,6 +179,31 @@ class TestEstablish:
         assert "<subscription>" not in (await session.get(f'<subscriptions xmlns="{SN}"/>')).text
 
 
+class TestNothingGrows:
+    async def test_with_subscriptions_that_come_and_go(self, device: Device, session: Client, time: FakeClock) -> None:
+        (server,) = device.registry
+        for _ in range(5):
+            assert (await change(session, "delete", await establish(session))).ok
+        for _ in range(5):
+            past = "<startTime>2026-01-01T00:00:00Z</startTime><stopTime>2026-01-02T00:00:00Z</stopTime>"
+            assert (await session.subscribe(past)).ok
+            while (await session.notification()).name != "notificationComplete":
+                pass
+        assert server._at_end == []
+        assert not device.agent.notifier._receivers[NETCONF_STREAM]
+
+    async def test_others_hear_of_a_change_that_ends_a_subscription(self, device: Device, session: Client) -> None:
+        """A filter that goes takes its subscription out of those that are told, while they are told."""
+        filters = f'<filters xmlns="{SN}"><stream-filter><name>two</name>{only(2)}</stream-filter></filters>'
+        assert (await session.edit(filters, "running")).ok
+        await establish(session, f"{STREAM}<stream-filter-name>two</stream-filter-name>")
+        heard: list[object] = []
+        device.agent.transactor.published.append(heard.append)
+        gone = f'<filters xmlns="{SN}" xmlns:nc="urn:ietf:params:xml:ns:netconf:base:1.0" nc:operation="delete"/>'
+        assert (await session.edit(gone, "running")).ok
+        assert len(heard) == 1
+
+
 class TestRefused:
     """RFC 8640 section 7: the tag of each identity, the identity as app-tag, and the structure with the hint."""
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Final, Protocol
-from weakref import WeakKeyDictionary
 
 from mlag_agent.access.changes import Denied, denied
 from mlag_agent.access.rights import NOWHERE, WRITING, Decision, Place, Rights, Uniform
@@ -24,7 +23,10 @@ MAX_REFUSALS: Final = 20
 """Refused nodes that one reply lists; more tell nobody anything new."""
 
 MAX_USERS: Final = 1024
-"""Users whose rights are kept worked out: more than have sessions at once (``server.transports.ssh.MAX_SESSIONS``)."""
+"""Users who are remembered with their rights: more than have sessions at once."""
+
+MAX_RIGHTS: Final = 128
+"""Different rights that are kept worked out, each some hundred kilobytes with a large schema."""
 
 
 class Subject(Hashable, Protocol):
@@ -60,20 +62,16 @@ class AccessControl:
         self._enforced = enforced
         self._recovery = recovery
         self._groups_of = groups_of
-        self._rights: dict[str, Rights] = {}
-        self._begun: WeakKeyDictionary[Subject, Rights] = WeakKeyDictionary()
+        self._users: dict[str, Rights] = {}
+        self._rights: dict[tuple[frozenset[str], str], Rights] = {}
+        self._begun: dict[Subject, Rights | None] = {}  # by session whose request is under way
         self.denied_operations = 0
         self.denied_data_writes = 0
         self.denied_notifications = 0
 
     @property
     def active(self) -> bool:
-        """Whether anything is checked at all."""
-        return self._enforced and self._rules.enabled
-
-    @property
-    def enforced(self) -> bool:
-        """False: the setting says that nothing is checked, whatever ``/nacm`` says."""
+        """False: the setting says that nothing is checked, whatever ``/nacm`` says, and nobody need ask."""
         return self._enforced
 
     @property
@@ -84,22 +82,33 @@ class AccessControl:
     @rules.setter
     def rules(self, rules: RuleSet) -> None:
         self._rules = rules
+        self._users.clear()
         self._rights.clear()
 
     def rights(self, user: str) -> Rights | None:
         """A user's rights by the rules of the moment; None when none applies to him."""
-        if not self.active or user in self._recovery:
+        if not (self._enforced and self._rules.enabled) or user in self._recovery:
             return None
-        found = self._rights.get(user)
+        found = self._users.get(user)
         if found is None:
-            if len(self._rights) >= MAX_USERS:
-                self._rights.clear()
-            found = self._rights[user] = Rights(self._rules, user, self._groups_of(user))
+            if len(self._users) >= MAX_USERS:
+                self._users.clear()
+            found = self._users[user] = self._worked_out(user)
         return None if found.unrestricted else found
 
+    def _worked_out(self, user: str) -> Rights:
+        """Users in the same groups share what is worked out, unless the rules ask for the user's name."""
+        groups = self._rules.groups_of(user, self._groups_of(user))
+        key = (groups, user if self._rules.depend_on_user else "")
+        found = self._rights.get(key)
+        if found is None:
+            if len(self._rights) >= MAX_RIGHTS:
+                self._rights.clear()
+            found = self._rights[key] = Rights(self._rules, user, groups)
+        return found
+
     def _of(self, session: Subject) -> Rights | None:
-        found = self._begun.get(session)
-        return found if found is not None else self.rights(session.username)
+        return self._begun[session] if session in self._begun else self.rights(session.username)
 
     def done(self, session: Subject) -> None:
         """The request of the session has been answered."""
@@ -109,10 +118,9 @@ class AccessControl:
 
     def check_exec(self, session: Subject, node: SchemaNode) -> None:
         """Whether a request may execute an rpc; raises RpcFailure (access-denied)."""
-        rights = self.rights(session.username)
+        rights = self._begun[session] = self.rights(session.username)
         if rights is None:
             return
-        self._begun[session] = rights
         decision = rights.operation(node)
         if not decision.permit:
             self._refuse_operation(f"{node.module.name}:{node.name}", decision, f"/ietf-netconf:rpc{node.path}")
@@ -122,10 +130,9 @@ class AccessControl:
 
         All that it stands in must be readable, and the action executable (section 3.1.3).  Raises RpcFailure.
         """
-        rights = self.rights(session.username)
+        rights = self._begun[session] = self.rights(session.username)
         if rights is None:
             return
-        self._begun[session] = rights
         for above in _line(node)[:-1]:
             decision = rights.decide(Access.READ, above, place)
             if not decision.permit:

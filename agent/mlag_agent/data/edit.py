@@ -117,7 +117,7 @@ class Editor:
             return was
         if node.is_default:
             return None if self._may_be_default(node) else was
-        value: Node = _any_data(node) if node.element is not None else (node.value or "")
+        value: Node = _any_data(node) if node.schema.kind is Kind.ANY else (node.value or "")
         return was if was == value else value
 
     def _container(self, node: EditNode, was: Container | None, inherited: Operation) -> Container | None:

@@ -13,7 +13,7 @@ from mlag_agent.data.diff import changes, edit_document
 from mlag_agent.data.encode import encode_children
 from mlag_agent.data.path import InstancePathError, find, steps
 from mlag_agent.data.scoped import Part, pieces, to_check
-from mlag_agent.data.tree import AnyData, Container, LeafList, ListNode, same
+from mlag_agent.data.tree import AnyData, Container, LeafList, ListNode, empty, same
 from mlag_agent.datastore.persist import Journal
 from mlag_agent.datastore.stores import Datastore, Datastores
 from mlag_agent.datastore.subscriber import Actor, ChangeSet, Subscriber
@@ -35,6 +35,8 @@ PREPARE_DEADLINE_SECONDS = 32.0
 PIECE_CHUNKS = 4
 
 Published = Callable[[ChangeSet], None]
+
+SyncChanged = Callable[[str, str | None], None]
 
 Authorise = Callable[[ChangeSet], None]
 """Raises RpcFailure for a change that whoever asked for it may not make (ARCHITECTURE section 5, step 3)."""
@@ -77,7 +79,12 @@ class Transactor:
         # The last root that was checked entirely, or from one that was; what is in a datastore at first may be invalid.
         self._valid: Container | None = None
         self.out_of_sync: dict[str, str] = {}
-        """Subscribers whose state is unknown since ``abort`` failed, with the error."""
+        """Subscribers whose state is unknown since ``abort`` failed, with the error.
+
+        The next change of their paths gives them the whole configuration; if they apply that they are in sync again.
+        """
+        self.sync_changed: list[SyncChanged] = []
+        """Called when a subscriber has come out of sync, with the error, or is in sync again, with None."""
         self.published: list[Published] = []
         """Called with each change set after it has been applied."""
 
@@ -190,9 +197,10 @@ class Transactor:
             words = f"the change could not be applied and was taken back: {problem}"
             raise RpcFailure(RpcError(ErrorTag.OPERATION_FAILED, words)) from problem
         self._stores.running = self._valid = change.new
+        self._in_sync(prepared)
         if companion is not None:
             companion.done()
-        for callback in self.published:
+        for callback in tuple(self.published):  # one may take itself, or another, out
             try:
                 callback(change)
             except Exception:  # noqa: BLE001  # the change is in force: an error here must not tell the client that it is not
@@ -214,14 +222,34 @@ class Transactor:
         for subscriber in self._subscribers:
             if not any(change.touches(path) for path in subscriber.paths):
                 continue
+            mine = self._everything(change) if subscriber.name in self.out_of_sync else change
             try:
                 async with asyncio.timeout(self._deadline):
-                    plan = await subscriber.prepare(change)
+                    plan = await subscriber.prepare(mine)
             except BaseException as problem:
                 await to_the_end(self._abort(prepared))
                 raise self._refusal(subscriber, problem) from problem
             prepared.append(_Prepared(subscriber, plan))
         return prepared
+
+    def _everything(self, change: ChangeSet) -> ChangeSet:
+        """For a subscriber of which nobody knows what it has: the whole configuration, as if there had been none."""
+        nothing = empty(self._library.tree.data)
+        return ChangeSet(nothing, change.new, tuple(changes(nothing, change.new)), change.restoring, change.by)
+
+    def _in_sync(self, prepared: Sequence[_Prepared]) -> None:
+        """Whoever was out of sync and has applied the whole configuration is not any more."""
+        for item in prepared:
+            if self.out_of_sync.pop(item.subscriber.name, None) is not None:
+                _LOG.warning("subscriber %s is in sync again", item.subscriber.name)
+                self._tell_sync(item.subscriber.name, None)
+
+    def _tell_sync(self, name: str, error: str | None) -> None:
+        for callback in self.sync_changed:
+            try:
+                callback(name, error)
+            except Exception:  # noqa: BLE001  # whether the change is in force does not depend on who hears of it
+                _LOG.exception("telling that %s is out of sync, or in sync again, failed", name)
 
     def _refusal(self, subscriber: Subscriber[Any], problem: BaseException) -> BaseException:
         if isinstance(problem, ApplyRefused) or not isinstance(problem, Exception):
@@ -242,6 +270,7 @@ class Transactor:
             except Exception as problem:  # noqa: BLE001  # recorded: the others must be taken back all the same
                 _LOG.exception("subscriber %s is out of sync", item.subscriber.name)
                 self.out_of_sync[item.subscriber.name] = str(problem)
+                self._tell_sync(item.subscriber.name, str(problem))
                 left.append(item.subscriber.name)
         return left
 

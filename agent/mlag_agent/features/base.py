@@ -18,7 +18,7 @@ from mlag_agent.data.edit_defaults import DefaultRules
 from mlag_agent.data.encode import encode_children
 from mlag_agent.data.invocation import Instance
 from mlag_agent.data.lexical import matching_text
-from mlag_agent.data.tree import Container, empty, merge
+from mlag_agent.data.tree import Container, empty, merge, without_counters
 from mlag_agent.data.xpath import Expressions
 from mlag_agent.datastore.confirmed import ConfirmedCommits
 from mlag_agent.datastore.payload import PayloadReader
@@ -188,8 +188,8 @@ class SessionInfo(Hashable, Protocol):
     def after_reply(self, callback: Callable[[], None]) -> None:
         """Call this once the reply is on its way: notifications that are queued then come after it."""
 
-    def at_end(self, callback: Callable[[], None]) -> None:
-        """Call this when the session has ended, however it does."""
+    def at_end(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call this when the session has ended, however it does; returns what takes that back."""
 
     def leniencies_taken(self) -> Sequence[str]:
         """Those used since this was asked last."""
@@ -245,6 +245,8 @@ class Agent:
     """Called when the datastores have been reset, by whom something else is kept (RFC 8808 section 2)."""
     startup_changed: list[Callable[[Container, Container, Actor | None], None]] = field(default_factory=list)
     """Called when startup has been replaced, with what it held before, what it holds now, and who asked."""
+    state_changed: list[Callable[[], None]] = field(default_factory=list)
+    """Called when operational state of a source that tells has changed."""
     basic_mode: Mode = Mode.EXPLICIT
     """What replies show of defaults when nothing else is asked for (RFC 6243 section 2)."""
     expressions: Expressions = field(init=False)
@@ -303,6 +305,26 @@ class Agent:
             root = merge(root, part.root)
         return root
 
+    def told_state(self, wanted: Selection = EVERYTHING) -> Container:
+        """As ``state``, from those sources alone that tell when they change, and without counters and gauges."""
+        root = Container(self.library.tree.data, {})
+        for feature in self.features:
+            for provider in feature.state:
+                node = self.library.tree.find(provider.top)
+                mine = _at(node, wanted) if provider.tells else None
+                made = None if mine is None else without_counters(build(node, provider.read(self), mine))
+                if made is not None and made.children:
+                    root = merge(root, _below_root(made))
+            for source in feature.telling_sources:
+                for part in source(self, wanted):
+                    root = merge(root, without_counters(part.root))
+        return root
+
+    def state_has_changed(self) -> None:
+        """A source that tells has changed."""
+        for callback in tuple(self.state_changed):
+            callback()
+
     def state_parts(self, wanted: Selection = EVERYTHING) -> Iterator[StatePart]:
         """The state of each source with its origin; where two give the same leaf the later one holds."""
         for feature in self.features:
@@ -356,12 +378,14 @@ UNKNOWN = "ietf-origin:unknown"
 class StateProvider:
     """Gives the state below one container that stands in no list, as ``data.build`` takes it.
 
-    What is dear to make should be a function or ``Rows``: it is made when somebody asks for it.
+    What is dear to make should be a function or ``Rows``: it is made when somebody asks for it.  ``tells``: the feature
+    calls ``Agent.state_has_changed`` when anything in it changes but counters.
     """
 
     top: str
     read: Callable[[Agent], Mapping[str, Any]]
     origin: str = SYSTEM
+    tells: bool = False
 
 
 StateSource = Callable[[Agent, Selection], Iterable[StatePart]]
@@ -387,6 +411,8 @@ class Feature:
     actions: Mapping[str, Handler] = field(default_factory=dict)
     state: tuple[StateProvider, ...] = ()
     state_sources: tuple[StateSource, ...] = ()
+    telling_sources: tuple[StateSource, ...] = ()
+    """Those of ``state_sources`` that call ``Agent.state_has_changed``."""
     capabilities: tuple[str, ...] = ()
     refusals: Mapping[str, str] = field(default_factory=dict)
     data_only: bool = False

@@ -1,6 +1,10 @@
-"""What changes a datastore: edit-config, copy-config, delete-config, discard-changes; and validate (RFC 6241)."""
+"""What changes a datastore: edit-config, edit-data, copy-config, delete-config, discard-changes; and validate."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lxml import etree
 
 from mlag_agent.data.decode import Operation
 from mlag_agent.data.edit import Editor
@@ -9,11 +13,22 @@ from mlag_agent.datastore.stores import Datastore
 from mlag_agent.datastore.turns import in_turns
 from mlag_agent.errors import ErrorTag, ErrorType, RpcError, RpcFailure
 from mlag_agent.features.base import OK, Agent, Reply, RpcInput, SessionInfo, missing_parameter
-from mlag_agent.features.parameters import datastore, source_tree
+from mlag_agent.features.parameters import datastore, source_tree, writable
 from mlag_agent.features.url import delete_document, given_config, url_of, write_document
 from mlag_agent.features.writing import write
 
-__all__ = ["copy_config", "delete_config", "discard_changes", "edit_config", "validate"]
+__all__ = ["copy_config", "delete_config", "discard_changes", "edit_config", "edit_data", "validate"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Edit:
+    """An edit of a datastore; ``test`` is the test-option, ``keep_going`` continue-on-error."""
+
+    target: Datastore
+    config: etree._Element
+    default: Operation
+    test: str | None = None
+    keep_going: bool = False
 
 
 async def edit_config(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Reply:
@@ -24,19 +39,40 @@ async def edit_config(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Repl
     """
     target = datastore(agent, rpc, "target")
     agent.stores.check_writable(target, session.session_id)
-    default = Operation(rpc.required("default-operation"))
-    test = rpc.leaf("test-option") if "test-option" in rpc else None
-    keep_going = rpc.leaf("error-option") == "continue-on-error"
+    edit = _Edit(
+        target,
+        await _content(agent, rpc),
+        Operation(rpc.required("default-operation")),
+        rpc.leaf("test-option") if "test-option" in rpc else None,
+        keep_going=rpc.leaf("error-option") == "continue-on-error",
+    )
+    return await _edited(agent, session, edit)
+
+
+async def edit_data(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Reply:
+    """RFC 8526 section 3.1.2: as edit-config with rollback-on-error, on every datastore that can be written."""
+    target = writable(agent, rpc.required("datastore"))
+    agent.stores.check_writable(target, session.session_id)
+    edit = _Edit(target, await _content(agent, rpc), Operation(rpc.required("default-operation")))
+    return await _edited(agent, session, edit)
+
+
+async def _content(agent: Agent, rpc: RpcInput) -> etree._Element:
     config = await given_config(agent, rpc)
     if config is None:
         raise RpcFailure(missing_parameter("config"))
+    return config
+
+
+async def _edited(agent: Agent, session: SessionInfo, edit: _Edit) -> Reply:
     problems: list[RpcError] = []
+    number, target = session.session_id, edit.target
     nodes = await in_turns(
         agent.reader.steps(
-            config,
+            edit.config,
             strict=agent.strict,
             on_leniency=session.on_leniency,
-            problems=problems if keep_going else None,
+            problems=problems if edit.keep_going else None,
         )
     )
 
@@ -45,19 +81,19 @@ async def edit_config(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Repl
 
     def edited() -> Container:
         editor = Editor(agent.reader.rules)
-        after = editor.apply(agent.stores.get(target, session.session_id), nodes, default)
+        after = editor.apply(agent.stores.get(target, number), nodes, edit.default)
         problems.extend(editor.errors)
-        if problems and not keep_going:
+        if problems and not edit.keep_going:
             raise RpcFailure(*problems)
         return after
 
     try:
-        if test == "test-only":
+        if edit.test == "test-only":
             after = edited()
-            agent.check_edit(session, target, agent.stores.get(target, session.session_id), after)
+            agent.check_edit(session, target, agent.stores.get(target, number), after)
             agent.transactor.validate(after)
         else:
-            await write(agent, session, target, edited, validate=test == "test-then-set")
+            await write(agent, session, target, edited, validate=edit.test == "test-then-set")
     except RpcFailure as failure:
         # With continue-on-error the wrong values left out before count as well.
         raise RpcFailure(*dict.fromkeys((*problems, *failure.errors))) from failure

@@ -182,12 +182,13 @@ class EngineEvents:
         self._engine.subscribe(self.happened)
 
     def happened(self, event: EngineEvent) -> None:
-        """Publish one event."""
+        """Publish one event, and tell those who watch the state."""
         config = self._engine.config
         if config is not None:
             self._group = config.group_id
         name, values = _notification(event)
         publish(self._agent, f"dfs-m-lag:{name}", {"dfs-group-id": self._group, **values}, time=event.at)
+        self._agent.state_has_changed()
 
 
 def _notification(event: EngineEvent) -> tuple[str, Mapping[str, Any]]:
@@ -236,7 +237,7 @@ def feature(engine: Engine, model: DeviceModel) -> Feature:
             ModuleRequest(model.deviations),
             ModuleRequest("ietf-network-instance"),
         ),
-        state=(StateProvider("/dfs-m-lag:m-lag", read),),
+        state=(StateProvider("/dfs-m-lag:m-lag", read, tells=True),),
     )
 
 

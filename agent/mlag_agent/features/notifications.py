@@ -7,7 +7,7 @@ has come to its stopTime.  It ends with its session.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from lxml import etree
@@ -45,11 +45,12 @@ def feature(claims: Claims) -> Feature:
         claims.create_subscription.add(session)
 
         def over() -> None:
+            forget()
             subscription.delivery.end()
             claims.create_subscription.discard(session)
 
         subscription.over = over
-        session.at_end(over)
+        forget = session.at_end(over)
         session.after_reply(subscription.delivery.begin)
         return OK
 
@@ -146,8 +147,8 @@ def _time(rpc: RpcInput, name: str) -> datetime | None:
     if text is None:
         return None
     try:
-        return datetime.fromisoformat(text)
-    except ValueError as error:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         words = f"{name} {text} is no time that there was: {error}"
         raise RpcFailure(_bad(name, words, ErrorTag.INVALID_VALUE)) from error
 

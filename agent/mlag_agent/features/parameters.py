@@ -7,7 +7,7 @@ from mlag_agent.datastore.stores import Datastore
 from mlag_agent.errors import ErrorTag, ErrorType, InfoElement, RpcError, RpcFailure
 from mlag_agent.features.base import Agent, RpcInput, SessionInfo, missing_parameter
 
-__all__ = ["FACTORY_DEFAULT", "conventional", "datastore", "datastore_tree", "source_tree"]
+__all__ = ["FACTORY_DEFAULT", "conventional", "datastore", "datastore_tree", "source_tree", "writable"]
 
 FACTORY_DEFAULT = "ietf-factory-default:factory-default"
 
@@ -32,6 +32,15 @@ def conventional(agent: Agent, identity: str) -> Datastore:
     if found is None or found not in agent.stores.supported:
         known = ", ".join(f"ietf-datastores:{each}" for each in agent.stores.supported)
         raise _not_a_datastore(identity, known)
+    return found
+
+
+def writable(agent: Agent, identity: str) -> Datastore:
+    """The datastore that edit-data may edit (RFC 8526 section 3.1.2); raises RpcFailure (invalid-value)."""
+    found = _BY_IDENTITY.get(identity)
+    if found is None or found not in agent.stores.writable:
+        known = ", ".join(f"ietf-datastores:{each}" for each in agent.stores.writable)
+        raise _not_a_datastore(identity, f"{known} to be edited")
     return found
 
 

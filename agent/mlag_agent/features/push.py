@@ -13,6 +13,7 @@ from collections.abc import Coroutine, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from mlag_agent.data.build import EVERYTHING
 from mlag_agent.data.encode import encode_children
 from mlag_agent.data.filter import SubtreeFilter
 from mlag_agent.data.lexical import matching_text
@@ -38,8 +39,10 @@ MIN_PERIOD = 10
 MAX_EDITS = 1000
 """Edits of one push-change-update; of more, the whole selection is sent instead."""
 
+OPERATIONAL = "ietf-datastores:operational"
+
 _CENTISECOND = timedelta(milliseconds=10)
-_DATASTORES = frozenset({"ietf-datastores:running", "ietf-datastores:intended", "ietf-datastores:operational"})
+_DATASTORES = frozenset({"ietf-datastores:running", "ietf-datastores:intended", OPERATIONAL})
 
 
 class PushSubscription(Subscription):
@@ -64,8 +67,8 @@ class PushSubscription(Subscription):
         self._dampening = _dampening(on_change)
         self._sync = on_change is None or on_change.leaf("sync-on-start") == "true"
         self._excluded = frozenset() if on_change is None else frozenset(on_change.values("excluded-change"))
-        if self._on_change and self._datastore == "ietf-datastores:operational":
-            words = "the operational state is not watched for changes; subscribe to it periodically"
+        if self._on_change and self._datastore == OPERATIONAL and not self._is_watched():
+            words = "nothing that the filter selects tells when it changes; subscribe to it periodically"
             raise refusal("on-change-unsupported", words, _structure("establish"))
         self._last: Container | None = None  # what the client has, of a subscription on change
         self._next = datetime.min.replace(tzinfo=agent.notifier.now().tzinfo)  # no update before
@@ -93,6 +96,20 @@ class PushSubscription(Subscription):
             structure = _structure(operation)
             raise refusal("filter-unsupported", words, structure, filter_failure_hint=error) from error
 
+    def _is_watched(self) -> bool:
+        """Whether the filter can select anything but state whose source does not tell when it changes."""
+        if self._filter is None:
+            return True
+        tree, wanted = self.agent.library.tree, self._filter.selection
+        silent = {
+            provider.top.lstrip("/").partition("/")[0]
+            for feature in self.agent.features
+            for provider in feature.state
+            if not provider.tells
+        }
+        selected = (node for node in tree.data.children.values() if wanted.below(node) is not None)
+        return any(node.config or f"{node.module.name}:{node.name}" not in silent for node in selected)
+
     async def check(self) -> None:
         """Try the filter once; raises RpcFailure for an expression that gives no node-set, or costs too much."""
         try:
@@ -105,8 +122,9 @@ class PushSubscription(Subscription):
         """What the filter selects of the datastore, of what the session may read."""
         agent = self.agent
         root = agent.stores.running
-        if self._datastore == "ietf-datastores:operational":
-            root = merge(root, agent.state() if self._filter is None else agent.state(self._filter.selection))
+        if self._datastore == OPERATIONAL:
+            wanted = EVERYTHING if self._filter is None else self._filter.selection
+            root = merge(root, agent.told_state(wanted) if self._on_change else agent.state(wanted))
         if agent.access.active:
             root = agent.access.readable(self.session, root)
         return root if self._filter is None else await apply_filter(agent, root, self._filter)
@@ -122,6 +140,8 @@ class PushSubscription(Subscription):
             self._schedule()
             return
         self.agent.transactor.published.append(self._changed)
+        if self._datastore == OPERATIONAL:
+            self.agent.state_changed.append(self._update)
         self._full = self._sync
         self._update()
 
@@ -129,6 +149,8 @@ class PushSubscription(Subscription):
         self._ended = True
         if self._changed in self.agent.transactor.published:
             self.agent.transactor.published.remove(self._changed)
+        if self._update in self.agent.state_changed:
+            self.agent.state_changed.remove(self._update)
         for handle in (self._timer, self._stop_timer):
             if handle is not None:
                 handle.cancel()

@@ -55,11 +55,12 @@ class _Subscriptions:
         self._by_number[number] = subscription
 
         def over() -> None:
+            forget()
             subscription.end()
             self._by_number.pop(number, None)
 
         subscription.over = over
-        subscription.session.at_end(over)
+        forget = subscription.session.at_end(over)
         if not self._listening:
             self._listening = True
             subscription.agent.transactor.published.append(self._filters_changed)

@@ -75,7 +75,12 @@ class Foreign:
     @property
     def feature(self) -> Feature:
         """State from hooks and from outside."""
-        return Feature(name="hooks", modules=(), state_sources=(self._state_of_hooks, self._injected_state))
+        return Feature(
+            name="hooks",
+            modules=(),
+            state_sources=(self._state_of_hooks, self._injected_state),
+            telling_sources=(self._injected_state,),
+        )
 
     def subscribers(self, tree: SchemaTree) -> Sequence[Subscriber[Any]]:
         """The subscribers that hooks register; raises SettingsError for a path that no module has."""
@@ -156,7 +161,9 @@ class Foreign:
     def operational(self, xml: str | bytes, origin: str = UNKNOWN) -> Sequence[str]:
         """Replace operational state by top-level node; returns their paths.  Raises CannedError or RpcFailure."""
         assert self._injected is not None
-        return self._injected.replace(data_elements(parse(xml)), origin)
+        replaced = self._injected.replace(data_elements(parse(xml)), origin)
+        self.agent.state_has_changed()
+        return replaced
 
     async def reset(self, *, config: bool = False) -> None:
         """Forget what was put in, the replies that were given and the log; ``config``: the configuration as well, which
@@ -168,6 +175,7 @@ class Foreign:
         if config:
             await reset_configuration(self.agent, lambda: self.agent.factory)
         self._injected.clear()
+        self.agent.state_has_changed()
         self._given.clear()
         self._read_files()
         self.log.clear()
