@@ -7,6 +7,7 @@ user who may write bring the agent down.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Any
 
 __all__ = ["hazard"]
@@ -28,9 +29,7 @@ def hazard(syntax: Any, depth: int) -> str | None:
             return f"the axis {backwards}"
         if sum(axis not in _PLAIN for axis in axes) > 1:
             return "a path with more than one // or other axis than child, parent, self and attribute"
-        if any(
-            one == "descendant-or-self" and two in ("self", "parent") for one, two in zip(axes, axes[1:], strict=False)
-        ):
+        if any(one == "descendant-or-self" and two in ("self", "parent") for one, two in pairwise(axes)):
             return "// before . or .."
         if absolute and axes[:1] in (["self"], ["parent"]):
             return "/. or /.."
