@@ -290,7 +290,7 @@ class TestReading:
         assert (await auditor.get_config()).leafs("name") == ["red"]
         await configured(admin, nacm(enable_external_groups="false"))
         refused = await auditor.edit(vpn("blue"))  # in no group: write-default
-        assert 'user "extern" is in no group, so no rule matches, and write-default is deny' in refusal(refused)
+        assert "the user is in no group, so no rule matches, and write-default is deny" in refusal(refused)
 
 
 class TestWriting:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import islice
+from time import time
 from typing import Any
 
 from mlag_agent.errors import RpcError
@@ -58,11 +58,17 @@ class Operation:
         }
 
 
-class OperationLog:
-    """The last ``length`` operations; more forget the oldest."""
+_Row = tuple[int, float, int, str, str, str | None, Sequence[RpcError], Sequence[str]]
 
-    def __init__(self, length: int, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
-        self._kept: deque[Operation] = deque(maxlen=length)
+
+class OperationLog:
+    """The last ``length`` operations; more forget the oldest.
+
+    ``clock`` gives seconds since the epoch.  An operation costs little until somebody looks: it is kept as it comes.
+    """
+
+    def __init__(self, length: int, *, clock: Callable[[], float] = time) -> None:
+        self._kept: deque[_Row] = deque(maxlen=length)
         self._number = 0
         self._clock = clock
         self._followers: list[Callable[[Operation], None]] = []
@@ -78,22 +84,17 @@ class OperationLog:
     ) -> None:
         """An operation has been answered."""
         self._number += 1
-        made = Operation(
-            self._number,
-            self._clock(),
-            session_id,
-            username,
-            operation,
-            datastore,
-            tuple(islice(errors, MAX_ERRORS)),
-            tuple(leniencies),
-        )
-        self._kept.append(made)
-        for follow in tuple(self._followers):
-            follow(made)
+        if len(errors) > MAX_ERRORS:
+            errors = errors[:MAX_ERRORS]
+        row = (self._number, self._clock(), session_id, username, operation, datastore, errors, leniencies)
+        self._kept.append(row)
+        if self._followers:
+            made = _operation(row)
+            for follow in tuple(self._followers):
+                follow(made)
 
-    def __iter__(self) -> Any:
-        return iter(tuple(self._kept))
+    def __iter__(self) -> Iterator[Operation]:
+        return iter([_operation(row) for row in self._kept])
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -112,3 +113,9 @@ class OperationLog:
                 self._followers.remove(callback)
 
         return end
+
+
+def _operation(row: _Row) -> Operation:
+    number, seconds, session_id, username, operation, datastore, errors, leniencies = row
+    when = datetime.fromtimestamp(seconds, UTC)
+    return Operation(number, when, session_id, username, operation, datastore, tuple(errors), tuple(leniencies))

@@ -46,7 +46,9 @@ class Dispatcher:
     def __init__(self, agent: Agent) -> None:
         self._agent = agent
         self._tree = agent.library.tree
-        self._namespaces = self._tree.namespaces
+        self._labelspaces = self._tree.namespaces
+        rpcs = self._tree.rpcs.values()
+        self._labels = {f"{{{rpc.namespace}}}{rpc.name}": f"{rpc.module.name}:{rpc.name[:MAX_NAME]}" for rpc in rpcs}
         self._acting: dict[int, str] = {}  # the action that a session runs, for the record
         self._handlers = agent.handlers = _handlers(agent)
         self._refusals = {path: words for feature in agent.features for path, words in feature.refusals.items()}
@@ -64,18 +66,21 @@ class Dispatcher:
     def _note(self, session: SessionInfo, operation: etree._Element, errors: Sequence[RpcError] | None) -> None:
         """For the audit log, and for the record that tests look at; ``errors``: None when there was no reply."""
         audit, record = self._agent.audit, self._agent.record
-        action = self._acting.pop(session.session_id, None)
+        action = self._acting.pop(session.session_id, None) if self._acting else None
         if audit is None and record is None:
             return
-        namespace, name = split_name(operation)
-        module = self._tree.module_of_namespace(namespace or NETCONF_NS)
-        prefix = module.name if module is not None else ""
+        what = action or self._labels.get(operation.tag) or self._label(operation)
         datastore = datastore_named(operation)
-        what = action or f"{prefix}:{name[:MAX_NAME]}"
         if audit is not None:
             audit.operation(session, what, datastore=datastore, errors=errors)
         if record is not None:
             record(session, what, datastore, _NO_REPLY if errors is None else errors, session.leniencies_taken())
+
+    def _label(self, operation: etree._Element) -> str:
+        """``module:name`` of what is no rpc of the served modules."""
+        namespace, name = split_name(operation)
+        module = self._tree.module_of_namespace(namespace or NETCONF_NS)
+        return f"{module.name if module is not None else ''}:{name[:MAX_NAME]}"
 
     async def _reply_to(self, session: SessionInfo, received: RpcReceived) -> tuple[bytes, Sequence[RpcError]]:
         attributes = received.attributes
@@ -94,7 +99,7 @@ class Dispatcher:
         except RpcFailure as failure:
             errors = self._agent.access.shown(session, failure.errors) if self._agent.access.active else failure.errors
             try:
-                return messages.error_reply(attributes, errors, self._namespaces), errors
+                return messages.error_reply(attributes, errors, self._labelspaces), errors
             except ValueError as bug:  # a path of ours with a prefix that no module has
                 return self._bug(session, received, bug)
         except Exception as bug:  # noqa: BLE001  # the session's last line: answered, and logged with its trace
@@ -188,7 +193,7 @@ class Dispatcher:
         output = schema.child("output")
         assert output is not None  # pyang gives every rpc and action one
         made = build(output, result.values)
-        content = encode(made.children.items(), self._namespaces)
+        content = encode(made.children.items(), self._labelspaces)
         if self.checks_output:
             read_output(self._agent, schema, parse_output(content), given.instance, strict=True)
         return content or _OK
