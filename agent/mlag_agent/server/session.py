@@ -201,7 +201,10 @@ class NetconfSession:
         return self._connection.close_reason or event.reason, level, why
 
     def _dropped(self) -> Termination:
-        return Termination.TIMEOUT if self._connection.timed_out else Termination.DROPPED
+        if self._connection.timed_out:
+            return Termination.TIMEOUT
+        # With a reason it was this side, which stops, and not the peer.
+        return Termination.DROPPED if self._connection.close_reason is None else Termination.OTHER
 
     async def _handle(self, event: Event, where: str) -> None:
         if isinstance(event, RpcReceived):
