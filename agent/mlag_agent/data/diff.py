@@ -165,12 +165,12 @@ class _Writer:
             else:
                 self._encoder.node(node, now, out)
 
-    def _merged(self, was: Container, now: Container, out: list[bytes]) -> None:
+    def _merged(self, was: Container, now: Container, out: list[bytes], attributes: str = "") -> None:
         below: list[bytes] = []
         self.children(was, now, below)
-        if not below:
+        if not below and not attributes:
             return  # equal, though not the same node
-        out.append(f"<{now.schema.head}>".encode())
+        out.append(f"<{now.schema.head}{attributes}>".encode())
         for key, value in zip(now.schema.key_nodes, now.keys, strict=True):
             out.append(leaf_element(key, value, self._namespaces).encode())
         out += below
@@ -217,12 +217,9 @@ class _Writer:
         # From the last to the first, each put right after the entry that stands before all of them: no entry refers
         # to another one of those that move.
         for keys in reversed(order[start:end]):
-            whole: list[bytes] = []
-            self._encoder.container(after[keys], whole)
-            attributes = _operation("replace") + _insert(node, order[start - 1] if start else None)
-            head = node.head.encode()
-            text = b"".join(whole)
-            out.append(b"<" + head + attributes.encode() + text[1 + len(head) :])
+            # Of an entry that only moves nothing else is said: what others have changed in it meanwhile stays.
+            there = before.get(keys, Container(node, dict(zip(node.key_nodes, keys, strict=True))))
+            self._merged(there, after[keys], out, _insert(node, order[start - 1] if start else None))
 
     def _leaf_list(self, node: SchemaNode, was: Node | None, now: Node | None, out: list[bytes]) -> None:
         before = was.values if isinstance(was, LeafList) else ()
