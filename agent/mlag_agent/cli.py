@@ -297,6 +297,7 @@ def _how_to_connect(devices: Sequence[Device], password: str | None) -> None:
         "hostkey_verify=False)"
     )
     click.echo(f"  mlag-client --host {host} --port {first.port} --user {user} peer-link show")
+    click.echo(f"  mlag-agent ctl --state {first.settings.state} log -f")
 
 
 if __name__ == "__main__":
