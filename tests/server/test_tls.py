@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import logging
 import shutil
 import socket
@@ -117,6 +118,20 @@ class TestLogin:
         await refused(device, pki.context(pki.anna))
         assert "no cert-to-name entry gives a user for CN=anna" in caplog.text
         assert device.registry.in_sessions == 0
+
+    async def test_refusals_are_in_the_audit_log(self, begin: Start, pki: Pki) -> None:
+        device = await begin(pki.settings(cert_to_name=(pki.rule(how="san-rfc822-name"),)))
+        nameless = pki.root.issue(common_name="nameless")
+        for client in (None, Authority.make("other").issue(common_name="anna"), nameless):
+            await refused(device, pki.context(client))
+        await device.aclose()
+        lines = [json.loads(line) for line in (Path(device.settings.state) / "audit.jsonl").read_text().splitlines()]
+        failed = [line for line in lines if line["event"] == "login-failed"]
+        assert [(line["user"], line["method"], line["source"]) for line in failed] == [
+            ("", "certificate", "127.0.0.1"),
+            ("", "certificate", "127.0.0.1"),
+            ("CN=nameless", "certificate", "127.0.0.1"),
+        ]
 
     async def test_revoked(self, begin: Start, pki: Pki, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
         bob = pki.root.issue(common_name="bob")

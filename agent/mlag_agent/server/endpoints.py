@@ -56,7 +56,7 @@ class Endpoints:
         self._tls: TlsTransport | None = None
         if settings.tls is not None:
             identity = _identity(settings.tls)
-            self._tls = TlsTransport(identity, admission=self.admission, sessions=self._sessions)
+            self._tls = TlsTransport(identity, admission=admission, sessions=self._sessions, login_failed=users.failed)
         self.callers = [CallHome(_station(home), self._server_for(home), sleep=sleep) for home in settings.call_home]
         self._calling: list[asyncio.Task[None]] = []
         self._listening: dict[str, tuple[str, str, int]] = {}  # kind -> (name for people, host, port)

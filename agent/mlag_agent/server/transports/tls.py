@@ -10,7 +10,7 @@ import asyncio
 import logging
 import socket
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -38,6 +38,15 @@ ACCEPT_PAUSE = 1.0
 """Seconds without accepting when the process has no file descriptor left; asyncio's own servers wait as long."""
 
 
+LoginFailed = Callable[[str, str, str], None]
+"""User (or the subject of his certificate, or nothing if that could not be trusted), source address, method."""
+
+METHOD = "certificate"
+
+_NO_CERTIFICATE = "PEER_DID_NOT_RETURN_A_CERTIFICATE"
+"""OpenSSL's name for a client that shows none."""
+
+
 @dataclass(frozen=True, slots=True)
 class TlsIdentity:
     """Who we are and whom we let in."""
@@ -49,7 +58,16 @@ class TlsIdentity:
 class TlsTransport:
     """NETCONF over TLS for connections from wherever they come: a listener's, or those that the agent makes itself."""
 
-    def __init__(self, identity: TlsIdentity, *, admission: Admission, sessions: SessionTasks) -> None:
+    def __init__(
+        self,
+        identity: TlsIdentity,
+        *,
+        admission: Admission,
+        sessions: SessionTasks,
+        login_failed: LoginFailed = lambda user, source, method: None,
+    ) -> None:
+        """``login_failed`` hears of each client whose certificate does not let it in."""
+        self._login_failed = login_failed
         self.identity = identity
         """May be replaced at any time: it holds for the connections that come after."""
         self.admission = admission
@@ -138,7 +156,10 @@ class TlsTransport:
         )
 
     def _handshake_over(self, stream: TlsStream, sock: socket.socket) -> None:
-        del self._handshakes[stream]
+        handshake = self._handshakes.pop(stream)
+        problem = None if handshake.cancelled() else handshake.exception()
+        if isinstance(problem, ssl.SSLCertVerificationError) or getattr(problem, "reason", None) == _NO_CERTIFICATE:
+            self._login_failed("", stream.source_host, METHOD)
         if not stream.connected:
             sock.close()  # asyncio does, but not if it was cancelled before it began
             self.admission.left(stream)
@@ -182,6 +203,7 @@ class TlsTransport:
         name = self.identity.names.username(chain)
         if name is None:
             log.warning("TLS: no cert-to-name entry gives a user for %s, from %s", _subject(chain[0]), stream.peer)
+            self._login_failed(_subject(chain[0]), stream.source_host, METHOD)
             return ""
         refusal = STOPPING if self._closing else self.admission.logged_in(stream)
         refusal = refusal or self.admission.session_opened(stream, name)
