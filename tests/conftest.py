@@ -32,9 +32,13 @@ from mlag_agent.config import (
     UserSettings,
 )
 from mlag_agent.mlag import EngineTimers
+from mlag_agent.server.dispatcher import Dispatcher
 from netconf_client import PASSWORD, USER, Client
 
 HASH = hash_password(PASSWORD)
+
+# What the agent's own handlers give is checked against their modules, in all tests.
+Dispatcher.checks_output = True
 
 TIMERS = EngineTimers(
     hello_interval=0.05, hello_hold=0.4, keepalive=0.1, session_hold=0.6, open_timeout=0.6, connect_timeout=0.3,

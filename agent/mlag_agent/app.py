@@ -8,26 +8,40 @@ import logging
 import socket
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
+from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from mlag_agent.access.audit import AuditLog
 from mlag_agent.access.logins import LoginDelays
 from mlag_agent.access.sealing import Sealer
 from mlag_agent.access.users import Users
-from mlag_agent.config import Settings, cache_folder, make_audit, make_ca_keys, make_fabric, make_modules, make_users
+from mlag_agent.config import (
+    Settings,
+    cache_folder,
+    make_audit,
+    make_ca_keys,
+    make_fabric,
+    make_modules,
+    make_urls,
+    make_users,
+)
+from mlag_agent.control.server import ControlServer
+from mlag_agent.data.defaults import Mode
 from mlag_agent.data.tree import empty
 from mlag_agent.datastore.confirmed import CallLater, ConfirmedCommits
 from mlag_agent.datastore.payload import PayloadReader
 from mlag_agent.datastore.persist import Journal
 from mlag_agent.datastore.restore import Restorer
 from mlag_agent.datastore.stores import Datastores
+from mlag_agent.datastore.subscriber import Subscriber
 from mlag_agent.datastore.transaction import Transactor
 from mlag_agent.errors import SettingsError
 from mlag_agent.features import (
     agent_state,
+    compare,
     factory,
     interfaces,
     mlag,
@@ -35,13 +49,18 @@ from mlag_agent.features import (
     nacm,
     netconf,
     netconf_events,
-    notifications,
+    nmda,
+    partial_lock,
     simulator,
+    subscriptions,
+    with_defaults,
     yang_library,
 )
-from mlag_agent.features.base import Agent, Feature
+from mlag_agent.features.base import UNKNOWN, Agent, Feature
+from mlag_agent.foreign.log import Operation
+from mlag_agent.foreign.service import Foreign
 from mlag_agent.mlag import DeviceIdentity, Engine, EngineTimers, TableCapacity
-from mlag_agent.models import find_model
+from mlag_agent.models import DeviceModel, find_model
 from mlag_agent.notify.clock import Clock
 from mlag_agent.notify.log import ReplayLog
 from mlag_agent.notify.notifier import Notifier
@@ -110,6 +129,8 @@ class Device:
         self._log: ReplayLog | None = None
         self._engine: Engine | None = None
         self._agent: Agent | None = None
+        self._foreign: Foreign | None = None
+        self._control: ControlServer | None = None
         self._metrics_server: MetricsServer | None = None
         self._warm_up: asyncio.TimerHandle | None = None
         self.registry = Registry()
@@ -151,6 +172,41 @@ class Device:
         assert self._agent is not None, "the device is not started"
         return self._agent
 
+    # --- behaviour from outside (docs/foreign-modules.md) -------------------------------------------------
+
+    @property
+    def foreign(self) -> Foreign:
+        """Hooks, canned replies and injected state."""
+        assert self._foreign is not None, "the device is not started"
+        return self._foreign
+
+    @property
+    def log(self) -> Sequence[Operation]:
+        """The last operations that were answered, the oldest first."""
+        return tuple(self.foreign.log)
+
+    def notify(self, xml: str | bytes, time: datetime | None = None) -> str:
+        """Publish a notification; returns its schema path.
+
+        Raises CannedError for what is no XML, RpcFailure for what no module allows.
+        """
+        return self.foreign.notify(xml, time)
+
+    def reply(self, path: str, xml: str | bytes) -> int:
+        """Answer the rpc or action at ``path`` with a canned reply; returns how many there are in ``xml``.
+
+        Raises CannedError.
+        """
+        return self.foreign.reply(path, xml)
+
+    def operational(self, xml: str | bytes, origin: str = UNKNOWN) -> Sequence[str]:
+        """Replace operational state, by top-level node; returns their paths.  Raises CannedError or RpcFailure."""
+        return self.foreign.operational(xml, origin)
+
+    async def reset(self, *, config: bool = False) -> None:
+        """Forget what was put in, the replies and the log; ``config``: the configuration too."""
+        await self.foreign.reset(config=config)
+
     # --- life -------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
@@ -175,25 +231,37 @@ class Device:
         host_keys = load_or_create_host_keys(folder, settings.listen.host_keys)
         sealer = Sealer.load_or_create(folder / "sealing.key")
         engine = self._engine = Engine(
-            _identity(settings.device.name, model.name),
+            _identity(settings.device.name, model),
             make_fabric(settings),
             timers=self._timers,
             capacity=TableCapacity(settings.tables.arp, settings.tables.nd),
             reserved_ports=self._own_ports,
         )
         await engine.start()
+        foreign = self._foreign = Foreign(
+            settings.device.name,
+            hooks=tuple(map(Path, settings.hooks)),
+            replies=tuple(map(Path, settings.replies)),
+            hook_timeout=settings.hook_timeout,
+            log_length=settings.log_length,
+        )
         features = (
             *_netconf_features(settings),
+            with_defaults.feature(Mode(settings.with_defaults)),
             monitoring.FEATURE,
             yang_library.FEATURE,
+            nmda.feature(),
+            compare.FEATURE,
             factory.FEATURE,
-            notifications.feature(),
+            *subscriptions.features(),
+            partial_lock.FEATURE,
             netconf_events.FEATURE,
             interfaces.feature(),
             mlag.feature(engine, model),
             simulator.feature(engine),
             agent_state.feature(settings.device.name, model),
             nacm.feature(),
+            foreign.feature,
             *self._features,
         )
         features += (_extra_modules(settings, features),)
@@ -205,9 +273,11 @@ class Device:
         self._journal = Journal.open(folder / "state.db")
         self._log = self._open_log(library, folder)
         agent = self._agent = self._make_agent(library, features, sealer, engine, self._journal)
+        foreign.attach(agent)
         await Restorer(library, agent.stores, agent.transactor, agent.reader, self._journal, agent.factory).restore()
         events = netconf_events.NetconfEvents(agent)
         events.attach()
+        agent_state.tell_sync_changes(agent)
         mlag.EngineEvents(agent, engine).attach()
         admission = Admission(transport_limits(settings.limits))
         dispatcher = await self._make_dispatcher(agent, engine, admission)
@@ -250,6 +320,9 @@ class Device:
             sleep=self._sleep,
             sockets=self._sockets,
         )
+        if settings.control:
+            self._control = ControlServer(folder, foreign)
+            await self._control.start()
         await self._endpoints.start()
         # What the first rpc with parameters would wait for, unless it comes earlier.
         self._warm_up = asyncio.get_running_loop().call_later(WARM_UP_SECONDS, lambda: library.operations)
@@ -272,7 +345,12 @@ class Device:
     ) -> Agent:
         nothing = empty(library.tree.data)
         startup = self.settings.startup
-        stores = Datastores(nothing, nothing if startup else None, candidate=self.settings.candidate)
+        stores = Datastores(
+            nothing,
+            nothing if startup else None,
+            candidate=self.settings.candidate,
+            writable_running=self.settings.writable_running,
+        )
         settings = self.settings
         assert self._users is not None
         access = nacm.make_access_control(
@@ -284,7 +362,8 @@ class Device:
         rules = nacm.RuleSubscriber(access, library.tree)
         subscriber = mlag.EngineSubscriber(engine, sealer)
         # With a startup datastore running is what was booted and edited since: it does not outlive the process.
-        transactor = Transactor(library, stores, subscribers=(rules, subscriber), journal=None if startup else journal)
+        subscribers: Sequence[Subscriber[Any]] = (rules, subscriber, *self.foreign.subscribers(library.tree))
+        transactor = Transactor(library, stores, subscribers=subscribers, journal=None if startup else journal)
         transactor.published += (rules.applied, subscriber.applied)
         reader = PayloadReader(library, mlag.password_transforms(library.tree, sealer))
         return Agent(
@@ -300,8 +379,10 @@ class Device:
             access=access,
             audit=self._audit,
             strict=settings.strict,
+            urls=make_urls(settings),
             capabilities=_capabilities(library, features),
             features=features,
+            basic_mode=Mode(settings.with_defaults),
         )
 
     def _open_log(self, library: SchemaLibrary, folder: Path) -> ReplayLog | None:
@@ -344,6 +425,8 @@ class Device:
                 last_first.push_async_callback(self._agent.commits.aclose)
             if self._metrics_server is not None:
                 last_first.push_async_callback(self._metrics_server.aclose)
+            if self._control is not None:
+                last_first.push_async_callback(self._control.aclose)
             if self._endpoints is not None:
                 last_first.push_async_callback(self._endpoints.aclose)
             self._endpoints = self._engine = self._journal = self._users = self._audit = self._log = None
@@ -372,7 +455,9 @@ def _state_folder(settings: Settings) -> Path:
 
 def _netconf_features(settings: Settings) -> Sequence[Feature]:
     """NETCONF itself, with the datastores that the settings ask for; raises SettingsError."""
-    modes = netconf.Modes(settings.candidate, settings.writable_running, settings.startup)
+    modes = netconf.Modes(
+        settings.candidate, settings.writable_running, settings.startup, tuple(sorted(set(settings.url.schemes)))
+    )
     found = [netconf.feature(modes)]
     if modes.candidate == "private":
         found.append(netconf.private_candidate())
@@ -395,10 +480,11 @@ def _extra_modules(settings: Settings, features: Sequence[Feature]) -> Feature:
     return Feature(name="extra modules", modules=modules, data_only=True)
 
 
-def _identity(name: str, model: str) -> DeviceIdentity:
+def _identity(name: str, model: DeviceModel) -> DeviceIdentity:
     """With a locally administered MAC address that differs with the device's name."""
     try:
-        return DeviceIdentity(name, model, b"\x02" + hashlib.sha256(name.encode()).digest()[:5])
+        mac = b"\x02" + hashlib.sha256(name.encode()).digest()[:5]
+        return DeviceIdentity(name, model.name, mac, family=model.family)
     except ValueError as error:
         raise SettingsError(f"{error}, and {name!r} has not", "give another --name") from error
 
@@ -411,7 +497,7 @@ def _capabilities(library: SchemaLibrary, features: Sequence[Feature]) -> tuple[
     found = [BASE_1_0, BASE_1_1]
     for feature in features:
         found.extend(feature.capabilities)
-    found.append(yang_library.capability(library.content_id))
+    found.extend(yang_library.capabilities(library.content_id))
     for module in library.tree.modules.values():
         if not module.implemented or module.yang_version == "1.1":
             continue

@@ -31,6 +31,8 @@ from mlag_agent.config import (
     load_settings,
     user_with_password,
 )
+from mlag_agent.control.client import ControlError
+from mlag_agent.ctl_cli import ctl_commands
 from mlag_agent.errors import AgentError, SchemaError, SettingsError
 from mlag_agent.models import DEFAULT_MODEL, MODELS
 from mlag_agent.server.transports.sockets import reserve_descriptors
@@ -41,10 +43,14 @@ __all__ = ["main"]
 
 EXIT_SETTINGS = 2
 EXIT_SCHEMA = 3
+EXIT_CONTROL = 4
 
 
 def main() -> NoReturn:
-    """Entry point: 0 after an ordinary stop, 2 for wrong settings, 3 for a module that cannot be served."""
+    """Entry point: 0 after an ordinary stop, 2 for wrong settings, 3 for a module that cannot be served.
+
+    4: ``ctl`` cannot reach the agent, or is refused.
+    """
     try:
         cli.main(prog_name="mlag-agent", standalone_mode=False)
     except click.exceptions.Abort:
@@ -53,9 +59,10 @@ def main() -> NoReturn:
         error.show()
         sys.exit(error.exit_code)
     except AgentError as error:
-        hint = error.hint if isinstance(error, SettingsError) else ""
+        hint = error.hint if isinstance(error, SettingsError | ControlError) else ""
         click.echo(f"mlag-agent: {error}" + (f"\n  {hint}" if hint else ""), err=True)
-        sys.exit(EXIT_SCHEMA if isinstance(error, SchemaError) else EXIT_SETTINGS)
+        codes = {SchemaError: EXIT_SCHEMA, ControlError: EXIT_CONTROL}
+        sys.exit(codes.get(type(error), EXIT_SETTINGS))
     sys.exit(0)
 
 
@@ -97,6 +104,9 @@ def cli(verbose: int) -> None:
     help="Folder of YANG modules for --module.",
 )
 @click.option("--module", "modules", multiple=True, help="Serve one more module: NAME, NAME:FEATURE,FEATURE or NAME:*.")
+@click.option("--hooks", multiple=True, type=click.Path(), help="Python file with behaviour for modules.")
+@click.option("--replies", multiple=True, type=click.Path(), help="XML file with canned replies for rpcs and actions.")
+@click.option("--control/--no-control", default=None, help="Whether `mlag-agent ctl` is answered.")
 @click.option("--schema-cache", help="Folder where loaded modules are kept, or off.  [default: the user's cache]")
 @click.option(
     "--candidate", type=click.Choice(["shared", "private", "none"]), help="The candidate datastore.  [default: shared]"
@@ -159,6 +169,7 @@ def pair(*, host: str, port: int, state: Path | None, model: str, user: str, aut
 
 
 cli.add_command(user_commands)
+cli.add_command(ctl_commands)
 
 
 @cli.command("hash-password")
@@ -187,8 +198,13 @@ def _with_options(settings: Settings, given: dict[str, object]) -> Settings:
     device = {key: text(key) for key in ("name", "model") if key in options}
     listen = {key: options[key] for key in ("host", "port") if key in options}
     fabric = {key: text(key) for key in ("rendezvous", "pair") if key in options}
-    top: dict[str, object] = {key: options[key] for key in ("strict", "startup", "writable_running") if key in options}
+    top: dict[str, object] = {
+        key: options[key] for key in ("strict", "startup", "writable_running", "control") if key in options
+    }
     top |= {key: text(key) for key in ("state", "schema_cache", "candidate") if key in options}
+    for name in ("hooks", "replies"):
+        if name in options:
+            top[name] = given[name]
     if "yang_dirs" in options:
         top["yang_dirs"] = tuple(map(str, given["yang_dirs"]))  # type: ignore[call-overload]
     if "modules" in options:

@@ -25,6 +25,9 @@ from mlag_agent.errors import SettingsError
 from mlag_agent.mlag import HostFabric, LoopbackFabric, PeerLinkAddresses
 from mlag_agent.models import DEFAULT_MODEL
 from mlag_agent.notify.outbox import QUEUE_BYTES, QUEUE_LENGTH
+from mlag_agent.remote.https import Https
+from mlag_agent.remote.sftp import Sftp
+from mlag_agent.remote.urls import UrlLimits, Urls
 from mlag_agent.schema.cache import user_cache_folder
 from mlag_agent.schema.nodes import ALL_FEATURES, ModuleRequest
 
@@ -44,6 +47,7 @@ __all__ = [
     "Settings",
     "TableSettings",
     "TlsSettings",
+    "UrlSettings",
     "UserSettings",
     "cache_folder",
     "checked",
@@ -53,6 +57,7 @@ __all__ = [
     "make_fabric",
     "make_modules",
     "make_name_rules",
+    "make_urls",
     "make_users",
     "read_authorized_keys",
     "user_with_password",
@@ -182,6 +187,25 @@ class UserSettings(_Frozen, frozen=True):
     """More groups of ietf-netconf-acm that the user is in."""
 
 
+class UrlSettings(_Frozen, frozen=True):
+    """The :url capability (RFC 6241 section 8.8), off without schemes."""
+
+    schemes: tuple[Literal["file", "https", "sftp"], ...] = ()
+    folder: str | None = None
+    """All that file URLs can name is below it."""
+    hosts: tuple[Name, ...] = ()
+    """Hosts that URLs may name; empty: any."""
+    ca_file: str | None = None
+    """Certificates of the authorities that https servers are checked with, instead of the system's."""
+    known_hosts: str | None = None
+    """Host keys of sftp servers, in OpenSSH's format."""
+    key_file: str | None = None
+    """Private key to log in to sftp servers with."""
+    max_bytes: Annotated[int, msgspec.Meta(ge=1024, le=1 << 30)] = 16 * 1024 * 1024
+    timeout: Annotated[float, msgspec.Meta(gt=0, le=600)] = 30.0
+    """Seconds, for the whole of reading or writing."""
+
+
 class AuditSettings(_Frozen, frozen=True):
     """The audit log: one line of JSON for each operation, session and failed login."""
 
@@ -258,11 +282,24 @@ class Settings(_Frozen, frozen=True):
     candidate: Literal["shared", "private", "none"] = "shared"
     writable_running: bool = True
     startup: bool = False
+    with_defaults: Literal["explicit", "trim", "report-all"] = "explicit"
+    """The basic mode of RFC 6243."""
+    url: UrlSettings = UrlSettings()
     factory_default: str | None = None
     """A file with the configuration that a device without any begins with."""
     yang_dirs: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
     """More modules to serve, each as ``name``, ``name:feature1,feature2`` or ``name:*`` for all of its features."""
+    hooks: tuple[str, ...] = ()
+    """Python files with behaviour for modules (``mlag_agent.hooks``)."""
+    replies: tuple[str, ...] = ()
+    """XML files with canned replies."""
+    hook_timeout: Annotated[float, msgspec.Meta(gt=0, le=3600)] = 30.0
+    """Seconds in which a function of a hook has to answer."""
+    control: bool = True
+    """Whether ``mlag-agent ctl`` is answered, on a socket in the state folder."""
+    log_length: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 1000
+    """Operations that the record for ``ctl log`` keeps."""
     schema_cache: str = "auto"
     """What loading modules has given, from start to start: a folder, ``auto`` for the user's cache folder, ``off``."""
 
@@ -293,6 +330,31 @@ def cache_folder(settings: Settings) -> Path | None:
     if settings.schema_cache == "off":
         return None
     return user_cache_folder() if settings.schema_cache == "auto" else Path(settings.schema_cache)
+
+
+def make_urls(settings: Settings) -> Urls | None:
+    """What serves URLs; None without the capability.  Raises SettingsError."""
+    url = settings.url
+    if not url.schemes:
+        return None
+    folder = known_hosts = https = None
+    if "file" in url.schemes:
+        if url.folder is None or not Path(url.folder).is_dir():
+            raise SettingsError(f"url.folder is {url.folder!r} and no folder", "file URLs need one to be kept within")
+        folder = Path(url.folder)
+    if "sftp" in url.schemes:
+        if url.known_hosts is None or not Path(url.known_hosts).is_file():
+            words = f"url.known-hosts is {url.known_hosts!r} and no file"
+            raise SettingsError(words, "sftp URLs need the host keys of the servers")
+        known_hosts = Path(url.known_hosts)
+    if "https" in url.schemes:
+        try:
+            https = Https(None if url.ca_file is None else Path(url.ca_file), url.max_bytes, url.timeout)
+        except OSError as error:  # ssl.SSLError is one
+            raise SettingsError(f"url.ca-file {url.ca_file} cannot be used: {error}") from error
+    key_file = None if url.key_file is None else Path(url.key_file)
+    sftp = None if known_hosts is None else Sftp(known_hosts, key_file, url.max_bytes)
+    return Urls(UrlLimits(url.max_bytes, url.timeout, url.hosts), folder=folder, https=https, sftp=sftp)
 
 
 def make_modules(settings: Settings) -> tuple[ModuleRequest, ...]:

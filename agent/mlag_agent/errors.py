@@ -68,11 +68,16 @@ class ErrorTag(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class InfoElement:
-    """One child of ``<error-info>``: a name in a namespace (default: the NETCONF base) with text."""
+    """One child of ``<error-info>``: a name in a namespace (default: the NETCONF base) with text, or with children.
+
+    ``prefixes``: namespaces that the text refers to, as (prefix, namespace).
+    """
 
     name: str
     text: str
     namespace: str | None = None
+    children: tuple[InfoElement, ...] = ()
+    prefixes: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

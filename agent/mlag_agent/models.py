@@ -54,6 +54,12 @@ class DeviceModel:
         return "ipv6" in self.features
 
     @property
+    def family(self) -> str:
+        """Class of device and chips: both devices of a pair are of one (DOMAIN.md 1.1; which belong together is our
+        reading of where the command pages set models apart, docs/decisions/053-pairing.md)."""
+        return self.name[:4] + ("H" if self.name in _CE6820 | _CE6863H_CE6881H else "")
+
+    @property
     def deviations(self) -> str:
         """Name of its deviation module; a colon is no character of a YANG identifier (RFC 7950 section 6.2)."""
         return f"dfs-m-lag-deviations-{self.name.replace(':', '-').lower()}"

@@ -10,7 +10,7 @@ import asyncio
 import secrets
 import tempfile
 import threading
-from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -23,6 +23,7 @@ from mlag_client.session import Manager, Session, open_manager
 if TYPE_CHECKING:
     from mlag_agent.app import Device
     from mlag_agent.config import Settings
+    from mlag_agent.foreign.log import Operation
     from mlag_agent.mlag import Engine, EngineTimers
 
 __all__ = ["RunningAgent", "RunningPair", "agent", "pair"]
@@ -86,6 +87,10 @@ class _Loop:
             await self._stop.wait()
 
 
+def _content(xml: str | bytes | Path) -> str | bytes:
+    return xml.read_bytes() if isinstance(xml, Path) else xml
+
+
 @dataclass(frozen=True, slots=True)
 class RunningAgent:
     """An agent that serves on ``host`` ``port`` and lets ``username`` in with ``password``, made for this run."""
@@ -125,6 +130,35 @@ class RunningAgent:
         """Run a coroutine where the agent lives, and wait for its result."""
         return self._loop.call(coroutine)
 
+    # --- behaviour from outside (docs/foreign-modules.md): the errors are those of ``mlag_agent.app.Device`` ----
+
+    def notify(self, xml: str | bytes | Path) -> str:
+        """Send the notification in ``xml``, or in the file, to all who have subscribed; returns its schema path."""
+        return self._do(lambda: self.device.notify(_content(xml)))
+
+    def reply(self, path: str, xml: str | bytes | Path) -> int:
+        """Answer the rpc or action at ``path`` (``/module:rpc``) with ``xml`` from now on; returns how many replies."""
+        return self._do(lambda: self.device.reply(path, _content(xml)))
+
+    def operational(self, xml: str | bytes | Path) -> Sequence[str]:
+        """Have this data in the operational state; returns the paths of its top-level nodes."""
+        return self._do(lambda: self.device.operational(_content(xml)))
+
+    @property
+    def log(self) -> Sequence[Operation]:
+        """The last operations that the agent has answered, the oldest first."""
+        return self._do(lambda: self.device.log)
+
+    def reset(self, *, config: bool = False) -> None:
+        """Forget what was put in, the replies that were given and the log; ``config``: the configuration too."""
+        self.run(self.device.reset(config=config))
+
+    def _do(self, function: Callable[[], _Result]) -> _Result:
+        async def call() -> _Result:
+            return function()
+
+        return self.run(call())
+
     def close_sessions(self) -> None:
         """End the sessions that ``connect`` and ``client`` have opened."""
         while self._sessions:
@@ -151,6 +185,8 @@ def agent(
     startup: bool = False,
     modules: Sequence[str] = (),
     yang_dirs: Sequence[str | Path] = (),
+    hooks: Sequence[str | Path] = (),
+    replies: Sequence[str | Path] = (),
     table_size: int | None = None,
     state: str | Path | None = None,
     timers: EngineTimers | None = None,
@@ -159,14 +195,15 @@ def agent(
 
     ``model``: device model, decides on YANG features.  ``strict``: refuse what RFC 6241 does not allow.  ``startup``:
     with a startup datastore.  ``modules``: more YANG modules to serve, ``name`` or ``name:feature,feature``, found in
-    ``yang_dirs`` or among the standard ones.  ``table_size``: entries per table.  ``state``: a folder that is kept, to
-    start again from.  ``timers``: of the engine.
+    ``yang_dirs`` or among the standard ones.  ``hooks``: Python files with behaviour for them (``mlag_agent.hooks``).
+    ``replies``: XML files with canned replies for their rpcs and actions.  ``table_size``: entries per table.
+    ``state``: a folder that is kept, to start again from.  ``timers``: of the engine.
 
     Raises the agent's SettingsError or SchemaError.
     """
     with _agents(
         (name,), model=model, strict=strict, startup=startup, modules=modules, yang_dirs=yang_dirs,
-        table_size=table_size, state=state, timers=timers,
+        hooks=hooks, replies=replies, table_size=table_size, state=state, timers=timers,
     ) as (running,):  # fmt: skip
         yield running
 
@@ -180,6 +217,8 @@ def pair(
     startup: bool = False,
     modules: Sequence[str] = (),
     yang_dirs: Sequence[str | Path] = (),
+    hooks: Sequence[str | Path] = (),
+    replies: Sequence[str | Path] = (),
     table_size: int | None = None,
     state: str | Path | None = None,
     timers: EngineTimers | None = None,
@@ -187,7 +226,7 @@ def pair(
     """Two agents of one pair, ready to be configured; the arguments are those of ``agent``."""
     with _agents(
         names, model=model, strict=strict, startup=startup, modules=modules, yang_dirs=yang_dirs,
-        table_size=table_size, state=state, timers=timers,
+        hooks=hooks, replies=replies, table_size=table_size, state=state, timers=timers,
     ) as (first, second):  # fmt: skip
         yield RunningPair(first, second)
 
@@ -226,6 +265,8 @@ def _settings(
     startup: bool,
     modules: Sequence[str],
     yang_dirs: Sequence[str | Path],
+    hooks: Sequence[str | Path],
+    replies: Sequence[str | Path],
     table_size: int | None,
 ) -> list[Settings]:
     from mlag_agent.config import (  # noqa: PLC0415  # loaded when an agent is started
@@ -252,6 +293,8 @@ def _settings(
             startup=startup,
             modules=tuple(modules),
             yang_dirs=tuple(map(str, yang_dirs)),
+            hooks=tuple(map(str, hooks)),
+            replies=tuple(map(str, replies)),
         )
         for name in names
     ]

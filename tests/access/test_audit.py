@@ -48,10 +48,10 @@ def lines(path: Path) -> Callable[[], list[dict[str, Any]]]:
 
 def test_a_line(log: AuditLog, lines: Callable[[], list[dict[str, Any]]], path: Path) -> None:
     session = Session()
-    log.operation(session, "ietf-netconf", "get-config", datastore="running", errors=())
+    log.operation(session, "ietf-netconf:get-config", datastore="running", errors=())
     refused = RpcError(ErrorTag.ACCESS_DENIED, "words that may have a value", app_tag="x", path="/a:b")
-    log.operation(session, "ietf-netconf", "commit", datastore=None, errors=[refused])
-    log.operation(session, "", "no-such-thing", datastore=None, errors=None)
+    log.operation(session, "ietf-netconf:commit", datastore=None, errors=[refused])
+    log.operation(session, ":no-such-thing", datastore=None, errors=None)
     common = {
         "time": "2026-11-24T12:00:00.000Z",
         "event": "operation",
@@ -74,9 +74,9 @@ def test_a_line(log: AuditLog, lines: Callable[[], list[dict[str, Any]]], path: 
 
 def test_reads_may_be_left_out(path: Path, lines: Callable[[], list[dict[str, Any]]]) -> None:
     log = AuditLog(AuditFile(path, max_bytes=1 << 20, keep=2), reads=False)
-    log.operation(Session(), "ietf-netconf", "get", datastore=None, errors=())
-    log.operation(Session(), "ietf-netconf", "get", datastore=None, errors=[RpcError(ErrorTag.ACCESS_DENIED, "no")])
-    log.operation(Session(), "ietf-netconf", "commit", datastore=None, errors=())
+    log.operation(Session(), "ietf-netconf:get", datastore=None, errors=())
+    log.operation(Session(), "ietf-netconf:get", datastore=None, errors=[RpcError(ErrorTag.ACCESS_DENIED, "no")])
+    log.operation(Session(), "ietf-netconf:commit", datastore=None, errors=())
     log.close()
     assert [(line["operation"], line["result"]) for line in lines()] == [
         ("ietf-netconf:get", "error"),
@@ -92,7 +92,7 @@ def test_changes_are_bounded_and_have_no_values(
     rows = [{"k": f"{number:04}" + "x" * 1000} for number in range(200)]
     after = build(library.tree.data, {"top": {"name": "new", "secret": "s2", "row": rows}})
     log.replacing(session, "candidate", before, after)
-    log.operation(session, "ietf-netconf", "edit-config", datastore="candidate", errors=())
+    log.operation(session, "ietf-netconf:edit-config", datastore="candidate", errors=())
     (line,) = lines()
     assert line["changes"][:2] == ["replace /acl-model:top/name", "replace /acl-model:top/secret"]
     assert line["changes"][2].startswith("create /acl-model:top/row[k='0000xxx")
@@ -101,7 +101,7 @@ def test_changes_are_bounded_and_have_no_values(
     assert len(json.dumps(line)) < 40_000
     assert "s1" not in json.dumps(line)
     # What belongs to one operation is not told of the next.
-    log.operation(session, "ietf-netconf", "commit", datastore=None, errors=())
+    log.operation(session, "ietf-netconf:commit", datastore=None, errors=())
     assert "changes" not in lines()[-1]
 
 

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.data.conftest import FOLDER, Bench
 
+from mlag_agent.data import tree
 from mlag_agent.data.encode import encode_children
-from mlag_agent.data.scoped import to_check
+from mlag_agent.data.scoped import pieces, to_check
 from mlag_agent.data.tree import Container
 from mlag_agent.errors import RpcFailure
 from mlag_agent.schema.engine import Contents
@@ -117,7 +118,9 @@ def way_to(node: SchemaNode) -> list[SchemaNode]:
     return way
 
 
-def check(bench: Bench, steps: list[list[Edit]], log: list[tuple[bool, bool]] | None = None) -> None:
+def check(
+    bench: Bench, steps: list[list[Edit]], log: list[tuple[bool, bool]] | None = None, *, in_pieces: bool = False
+) -> None:
     """Apply steps, keep what is valid; what scoped validation finds valid is valid."""
     nodes = places(bench.tree.data)
     root = bench.empty
@@ -130,7 +133,13 @@ def check(bench: Bench, steps: list[list[Edit]], log: list[tuple[bool, bool]] | 
             except RpcFailure:
                 continue  # the value of a type
         part = to_check(root, after, bench.library.scopes)
-        whole, scoped = valid(bench.library, after), valid(bench.library, part.root, alone=part.alone)
+        whole = valid(bench.library, after)
+        parts = list(pieces(part.root, bench.library.scopes, 1)) if in_pieces else [part.root]
+        scoped = all(valid(bench.library, piece, alone=part.alone) for piece in parts)
+        if in_pieces and not scoped:
+            # The pieces of the whole decide about it as well.
+            parts = list(pieces(after, bench.library.scopes, 1))
+            assert whole or not all(valid(bench.library, piece) for piece in parts)
         if log is not None:
             log.append((whole, scoped))
         assert whole or not scoped, f"{bench.xml(root)}\n{bench.xml(after)}\n{bench.xml(part.root)}"
@@ -142,6 +151,15 @@ def check(bench: Bench, steps: list[list[Edit]], log: list[tuple[bool, bool]] | 
 @given(steps=edits())
 def test_what_is_valid_in_its_scope_is_valid(plain: Bench, steps: list[list[Edit]]) -> None:
     check(plain, steps)
+
+
+@settings(max_examples=60, deadline=None)
+@given(steps=edits())
+def test_in_pieces(plain: Bench, steps: list[list[Edit]]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tree, "CHUNK_ENTRIES", 1)
+        patch.setattr(tree, "CHUNK_LIMIT", 1)
+        check(plain, steps, in_pieces=True)
 
 
 @settings(max_examples=40, deadline=None)

@@ -116,6 +116,103 @@ async def test_abort_fails(bench: Any) -> None:
     assert transactor.out_of_sync == {"two": "broken"}
 
 
+NAMES = ("one", "two", "three")
+
+
+# commit has no deadline: it must not wait for anything.
+FAILURES = [
+    ("prepare", "refuses", refuse),
+    ("prepare", "fails", fail),
+    ("prepare", "hangs", lambda: asyncio.sleep(60)),
+    ("commit", "refuses", refuse),
+    ("commit", "fails", fail),
+    ("store", "fails", fail),
+]
+
+
+class TestEveryFailure:
+    """Each phase, each place in the order, each kind of failure, with each ``abort`` that fails as well."""
+
+    @pytest.mark.parametrize("abort", [None, *NAMES])
+    @pytest.mark.parametrize("at", range(3))
+    @pytest.mark.parametrize("failure", FAILURES, ids=[f"{phase}-{name}" for phase, name, _ in FAILURES])
+    async def test_nothing_is_left(
+        self, bench: Any, tmp_path: Path, failure: tuple[str, str, Any], at: int, abort: str
+    ) -> None:
+        phase, _, kind = failure
+        journal = Journal.open(tmp_path / "state.db")
+        for number, name in enumerate(NAMES):
+            steps = {phase: kind} if number == at and phase != "store" else {}
+            bench.subscriber(name, **steps, **({"abort": fail} if name == abort else {}))
+        transactor = bench.transactor(journal, deadline=0.05)
+        told: list[tuple[str, str | None]] = []
+        transactor.sync_changed.append(lambda name, error: told.append((name, error)))
+        before = bench.stores.running
+        if phase == "store":
+            journal._connection.execute("PRAGMA query_only=1")
+        with pytest.raises(RpcFailure):
+            await transactor.apply(bench.config("a"))
+        reached = NAMES[:at] if phase == "prepare" else NAMES
+        wanted = [(name, "prepare") for name in (*reached, *(NAMES[at : at + 1] if phase == "prepare" else ()))]
+        if phase == "commit":
+            wanted += [(name, "commit") for name in NAMES[: at + 1]]
+        wanted += [(name, "abort") for name in reversed(reached)]
+        assert bench.log == wanted
+        assert bench.stores.running is before
+        assert journal.load("running") is None
+        assert [s.held for s in bench.subscribers] == [0, 0, 0]
+        out = {abort: "broken"} if abort in reached else {}
+        assert transactor.out_of_sync == out
+        assert told == list(out.items())
+        # Whoever can be reached again gets the next change; who is out of sync gets everything.
+        for subscriber in bench.subscribers:
+            subscriber.steps.clear()
+        journal._connection.execute("PRAGMA query_only=0")
+        await transactor.apply(bench.config("a", "b"))
+        assert transactor.out_of_sync == {}
+        assert told[len(out) :] == [(name, None) for name in out]
+        assert bench.replay(journal) == bench.stores.running
+        journal.close()
+
+
+class TestOutOfSync:
+    async def test_it_gets_the_whole_configuration(self, bench: Any) -> None:
+        seen: dict[str, ChangeSet] = {}
+
+        class Watching(type(bench.subscriber("plain"))):  # type: ignore[misc]
+            async def prepare(self, change: ChangeSet) -> str:
+                seen[self.name] = change
+                return await super().prepare(change)  # type: ignore[no-any-return]
+
+        bench.subscribers[:] = [Watching("one", bench.log), Watching("two", bench.log)]
+        transactor = bench.transactor()
+        await transactor.apply(bench.config("a"))
+        bench.subscribers[0].steps["abort"] = fail
+        bench.subscribers[1].steps["commit"] = fail
+        with pytest.raises(RpcFailure):
+            await transactor.apply(bench.config("a", "b"))
+        assert transactor.out_of_sync == {"one": "broken"}
+        bench.subscribers[1].steps.clear()
+        await transactor.apply(bench.config("a", "c"))
+        assert [change.path for change in seen["two"].changes] == ["/ietf-interfaces:interfaces/interface[name='c']"]
+        assert [change.path for change in seen["one"].changes] == ["/ietf-interfaces:interfaces"]
+        assert seen["one"].new is seen["two"].new is bench.stores.running
+        assert transactor.out_of_sync == {}
+
+    async def test_it_stays_so_while_that_fails(self, bench: Any) -> None:
+        one = bench.subscriber("one", commit=fail, abort=fail)
+        transactor = bench.transactor()
+        told: list[tuple[str, str | None]] = []
+        transactor.sync_changed += [lambda *_: fail(), lambda name, error: told.append((name, error))]
+        for _ in range(2):
+            with pytest.raises(RpcFailure):
+                await transactor.apply(bench.config("a"))
+            assert transactor.out_of_sync == {"one": "broken"}
+        one.steps.clear()
+        await transactor.apply(bench.config("a"))
+        assert told == [("one", "broken"), ("one", "broken"), ("one", None)]
+
+
 @pytest.mark.parametrize("step", ["prepare", "commit"])
 async def test_readers_see_the_old_root_meanwhile(bench: Any, step: str) -> None:
     go = asyncio.Event()

@@ -18,7 +18,7 @@ Connect = Callable[..., Awaitable[Client]]
 SIM = "urn:mlag-agent:yang:mlag-simulator"
 NAMES = (
     "sync-channel-up", "sync-channel-down", "peer-link-up", "peer-link-down", "sync-entry-limit",
-    "authentication-failed",
+    "authentication-failed", "dfs-pairing-failed", "dfs-pairing-resumed", "dfs-role-changed",
 )  # fmt: skip
 Pair = tuple[Client, Client]
 
@@ -82,6 +82,57 @@ class TestChannel:
         await devices[1].aclose()
         await event(devices, one, "sync-channel-down", was_up="true")
         await event(devices, one, "peer-link-down")
+
+
+def paired(side: int, more: str = "") -> str:
+    """A DFS group with a source of dual-active detection, and an Eth-Trunk that is the peer-link."""
+    source = f"<ipv4><local-address>192.0.2.{side}</local-address></ipv4>"
+    content = f"{more}<dual-active-detection>{source}</dual-active-detection>"
+    return (
+        f'<m-lag xmlns="{DML}"><dfs-groups><dfs-group><id>1</id>{content}</dfs-group></dfs-groups></m-lag>'
+        '<interfaces xmlns="urn:ietf:params:xml:ns:yang:ietf-interfaces"><interface><name>Eth-Trunk0</name>'
+        '<type xmlns:t="urn:ietf:params:xml:ns:yang:iana-if-type">t:ieee8023adLag</type>'
+        f'<m-lag xmlns="{DML}-interfaces"><peer-link/></m-lag></interface></interfaces>'
+    )
+
+
+class TestPairing:
+    async def test_a_pair_its_roles_and_its_end(self, devices: tuple[Device, Device], pair: Pair) -> None:
+        one, two = pair
+        assert (await one.edit(paired(1), "running")).ok
+        assert (await two.edit(paired(2, "<priority>150</priority>"), "running")).ok
+        await event(devices, one, "dfs-pairing-resumed", role="backup")
+        state = await one.get(group())
+        nodes = {
+            node.findtext(f"{{{DML}}}sys-name"): {etree.QName(leaf).localname: leaf.text for leaf in node}
+            for node in state.root.iter(f"{{{DML}}}node")
+        }
+        assert state.leaf("pair-state") == "paired"
+        assert {name: (node["role"], node["priority"], node["is-local"]) for name, node in nodes.items()} == {
+            "one": ("backup", "100", "true"),
+            "two": ("master", "150", "false"),
+        }
+        assert nodes["one"]["causation"] == "none"
+        assert nodes["two"]["dual-active-address"] == "192.0.2.2"
+        assert nodes["one"]["system-id"] == state.leaf("system-id")
+        assert (await one.edit(paired(1, "<priority>200</priority>"), "running")).ok
+        changed = await event(devices, one, "dfs-role-changed", old_role="backup")
+        assert changed.leaf("new-role") == "master"
+        await devices[1].aclose()
+        failed = await event(devices, one, "dfs-pairing-failed")
+        # The hello that cannot be sent, and the one that does not come: whichever is noticed first.
+        assert failed.leaf("causation") in ("peer-link-down", "timeout")
+
+    async def test_an_interface_alone_reaches_the_engine(self, devices: tuple[Device, Device], pair: Pair) -> None:
+        """The peer-link is configured in another module than the group."""
+        one, two = pair
+        for client, side in ((one, 1), (two, 2)):
+            assert (await client.edit(paired(side).partition("<interfaces")[0], "running")).ok
+        failed = await event(devices, one, "dfs-pairing-failed")
+        assert failed.leaf("causation") == "no-peer-link"
+        for client, side in ((one, 1), (two, 2)):
+            assert (await client.edit("<interfaces" + paired(side).partition("<interfaces")[2], "running")).ok
+        await event(devices, one, "dfs-pairing-resumed")
 
 
 class TestAlarms:

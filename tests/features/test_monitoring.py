@@ -50,7 +50,7 @@ def get_schema(identifier: str, version: str = "", form: str = "") -> str:
 class TestCapabilities:
     """What is advertised works, and what works is advertised."""
 
-    async def works(self, session: Client, name: str) -> bool:
+    async def works(self, session: Client, name: str) -> bool:  # noqa: PLR0912  # a case for each capability
         """Whether the operations of a capability of RFC 6241 section 8 do what they should."""
         edit = "<edit-config><target>{}</target>{}<config>{}</config></edit-config>"
         match name:
@@ -96,6 +96,17 @@ class TestCapabilities:
             case "with-defaults:1.0":
                 wd = "urn:ietf:params:xml:ns:yang:ietf-netconf-with-defaults"
                 return not (await session.rpc(f'<get><with-defaults xmlns="{wd}">trim</with-defaults></get>')).errors
+            case "yang-library:1.1" | "with-operational-defaults:1.0":  # RFC 8526 section 2
+                nmda = "urn:ietf:params:xml:ns:yang:ietf-netconf-nmda"
+                mode = "" if name.startswith("yang") else "<with-defaults>trim</with-defaults>"
+                reply = await session.rpc(
+                    f'<get-data xmlns="{nmda}" xmlns:ds="urn:ietf:params:xml:ns:yang:ietf-datastores">'
+                    f"<datastore>ds:operational</datastore>{mode}</get-data>"
+                )
+                return not reply.errors and bool(reply.leafs("content-id"))
+            case "partial-lock:1.0":
+                lock = '<partial-lock xmlns="urn:ietf:params:xml:ns:netconf:partial-lock:1.0"><select>/x</select>'
+                return (await session.rpc(f"{lock}</partial-lock>")).error.app_tag == "no-matches"
             case "notification:1.0" | "interleave:1.0":
                 asked = await session.rpc(
                     '<create-subscription xmlns="urn:ietf:params:xml:ns:netconf:notification:1.0"/>'
@@ -107,11 +118,14 @@ class TestCapabilities:
     async def test_exactly_those_that_work(self, start: Start, connect: Connect, startup: bool) -> None:
         session = await connect(await start(startup=startup))
         offered = {uri.removeprefix(CAPABILITY).partition("?")[0] for uri in session.capabilities}
-        optional = {name for name in offered if re.fullmatch(r"[a-z-]+:1\.[01]", name)} - {"yang-library:1.0"}
+        optional = {name for name in offered if re.fullmatch(r"[a-z-]+:1\.[01]", name)}
+        optional -= {"yang-library:1.0"}
         known = {
             "writable-running:1.0", "candidate:1.0", "rollback-on-error:1.0", "validate:1.0", "validate:1.1",
             "startup:1.0", "confirmed-commit:1.0", "confirmed-commit:1.1",
             "xpath:1.0", "url:1.0", "with-defaults:1.0", "notification:1.0", "interleave:1.0",
+            "yang-library:1.1", "with-operational-defaults:1.0",
+            "partial-lock:1.0",
         }  # fmt: skip
         assert optional <= known
         assert {name for name in known if await self.works(session, name)} == optional
@@ -202,14 +216,18 @@ class TestYangLibrary:
             for row in found.root.iter(f"{{{LIBRARY}}}module")
             if row.find(f"{{{LIBRARY}}}deviation") is not None
         ]
-        assert deviated == ["dfs-m-lag", "ietf-interfaces", "ietf-network-instance"]
+        assert deviated == [
+            "dfs-m-lag", "ietf-interfaces", "ietf-network-instance", "ietf-subscribed-notifications",
+        ]  # fmt: skip
 
     async def test_datastores(self, start: Start, connect: Connect) -> None:
         for startup in (False, True):
             session = await connect(await start(f"startup-{startup}", startup=startup))
             found = await session.get(f'<yang-library xmlns="{LIBRARY}"><datastore/></yang-library>')
             names = {name.partition(":")[2] for name in found.leafs("name")}
-            assert names == {"running", "candidate"} | ({"startup"} if startup else set())
+            assert names == {"running", "candidate", "operational", "factory-default"} | (
+                {"startup"} if startup else set()
+            )
 
 
 class TestGetSchema:

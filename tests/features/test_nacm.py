@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
+from ncclient import manager
+from ncclient.operations import RPCError
+from ncclient.transport.errors import TransportError
 
 from conftest import HASH, Connect, MakeSettings, Start
+from mlag_agent.access.levels import MANAGING, READING
 from mlag_agent.app import Device
 from mlag_agent.config import AccessSettings, UserSettings
-from netconf_client import DML, NC, NI, Client, Reply, channel, group, vpn
+from netconf_client import DML, NC, NI, PASSWORD, Client, Reply, channel, group, vpn
 
 ACM = "urn:ietf:params:xml:ns:yang:ietf-netconf-acm"
+NCN = "urn:ietf:params:xml:ns:yang:ietf-netconf-notifications"
 IF = "urn:ietf:params:xml:ns:yang:ietf-interfaces"
 NAMES = f'xmlns:if="{IF}" xmlns:m="{DML}" xmlns:ni="{NI}" xmlns:nacm="{ACM}"'
 
@@ -195,6 +201,13 @@ class TestLevels:
         await configured(admin, f'<nacm xmlns="{ACM}">{members}</nacm>')
         assert (await client.edit(group(channel()))).ok
         assert (await client.commit()).ok
+
+    async def test_the_rules_name_operations_that_there_are(self, device: Device) -> None:
+        """A misspelt name would deny a level 1 user what he may do, or permit a level 2 user what he may not."""
+        served = {(node.module.name, node.name) for node in device.agent.library.tree.rpcs.values()}
+        modules = {module for module, _ in served}
+        assert {pair for pair in (*READING, *MANAGING) if pair[0] in modules} <= served
+        assert len(modules & {module for module, _ in (*READING, *MANAGING)}) >= 7
 
     async def test_one_flag_turns_it_off(self, start: Start, make_settings: MakeSettings, connect: Connect) -> None:
         settings = make_settings("open", users=USERS, access=AccessSettings(nacm=False))
@@ -561,3 +574,69 @@ class TestRunTime:
         path = next(reply.root.iter(f"{{{ACM}}}path"))
         assert path.text == "/ietf-interfaces:interfaces/ietf-interfaces:interface[ietf-interfaces:name='a']"
         assert path.nsmap["ietf-interfaces"] == IF
+
+
+class TestEvents:
+    """RFC 8341 section 3.4.6."""
+
+    EVENTS = (
+        f'<filter type="subtree"><netconf-config-change xmlns="{NCN}"/><netconf-session-start xmlns="{NCN}"/></filter>'
+    )
+
+    async def test_what_is_denied_is_dropped_for_that_user_and_counted(self, login: Login) -> None:
+        admin, guest = await login("anna"), await login("gast")
+        no = rule("no", "deny", "read", notification="netconf-config-change")
+        await configured(admin, nacm(rules(no, READ, EXEC)))
+        assert (await admin.subscribe(self.EVENTS)).ok
+        assert (await guest.subscribe(self.EVENTS)).ok
+        await configured(admin, vpn("red"))
+        assert (await admin.notification()).event.tag == f"{{{NCN}}}netconf-config-change"
+        other = await login("level3")
+        event = await guest.notification()
+        assert event.event.tag == f"{{{NCN}}}netconf-session-start"
+        counter = await admin.get(f'<nacm xmlns="{ACM}"><denied-notifications/></nacm>')
+        assert counter.leaf("denied-notifications") == "1"
+        assert other.session_id
+
+    async def test_rules_of_the_moment_count(self, login: Login) -> None:
+        admin, guest = await login("anna"), await login("gast")
+        await configured(admin, nacm(rules(READ, EXEC)))
+        assert (await guest.subscribe(self.EVENTS)).ok
+        await configured(admin, nacm(rules(rule("read", "deny", "read"))))  # is in force when it is told of
+        await configured(admin, nacm(rules(rule("read", "permit", "read"))))
+        assert (await guest.notification()).event.tag == f"{{{NCN}}}netconf-config-change"
+        counter = await admin.get(f'<nacm xmlns="{ACM}"><denied-notifications/></nacm>')
+        assert counter.leaf("denied-notifications") == "1"
+
+
+class TestClients:
+    """The same with the ecosystem's client, several users at once."""
+
+    def test_ncclient(self, agent_thread: Callable[..., Device]) -> None:
+        device = agent_thread(users=USERS)
+
+        def connected(name: str) -> Any:
+            return manager.connect(
+                host="127.0.0.1", port=device.port, username=name, password=PASSWORD, hostkey_verify=False,
+                allow_agent=False, look_for_keys=False,
+            )  # fmt: skip
+
+        with connected("level3") as admin, connected("level2") as operator, connected("level1") as viewer:
+            operator.edit_config(target="candidate", config=f'<config xmlns="{NC}">{vpn("red")}</config>')
+            operator.commit()
+            assert "red" in viewer.get_config("running").xml
+            with pytest.raises(RPCError) as caught:
+                viewer.edit_config(target="running", config=f'<config xmlns="{NC}">{vpn("blue")}</config>')
+            assert caught.value.tag == "access-denied"
+            assert 'rule-list "level-1"' in str(caught.value.message)
+            hide = rules(rule("hide", path="/ni:network-instances"), name="hide", groups="level-1")
+            admin.edit_config(target="running", config=f'<config xmlns="{NC}">{nacm(hide)}</config>')
+            assert "red" not in viewer.get_config("running").xml
+            assert "red" in operator.get_config("running").xml
+            with pytest.raises(RPCError) as caught:
+                operator.kill_session(viewer.session_id)
+            assert caught.value.tag == "access-denied"
+            other = connected("level1")
+            admin.kill_session(other.session_id)
+            with pytest.raises(TransportError):
+                other.close_session()

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import pytest
 from lxml import etree
 
 from fake_timers import FakeTimers
 from mlag_agent.app import Device
-from mlag_agent.config import NotificationSettings
+from mlag_agent.config import LimitSettings, NotificationSettings
 from mlag_agent.data.diff import Change, ChangeKind
+from mlag_agent.data.tree import LeafList
 from mlag_agent.features.netconf_events import MAX_EDITS, edits
 from mlag_agent.notify.notification import Notification as Event
 from mlag_agent.notify.notifier import NETCONF_STREAM
@@ -152,6 +154,29 @@ def created(path: str) -> Change:
     return Change(ChangeKind.CREATE, path, LIST, None, None)
 
 
+class TestEdits:
+    def leaf_list(self, *, secret: bool = False) -> Change:
+        node = SchemaNode("tag", MODULE, Kind.LEAF_LIST, ROOT, user_ordered=True, secret=secret)
+        old, new = LeafList(node, ["a", "b", "c"]), LeafList(node, ["c", "it's", "a"])
+        return Change(ChangeKind.REPLACE, "/m:a/tag", node, old, new)
+
+    def test_values_of_a_leaf_list_are_nodes(self) -> None:
+        assert edits([self.leaf_list()]) == [
+            {"target": "/m:a/m:tag[.='b']", "operation": "delete"},
+            {"target": '/m:a/m:tag[.="it\'s"]', "operation": "create"},
+        ]
+
+    def test_order_is_a_change_of_what_is_above(self) -> None:
+        change = self.leaf_list()
+        assert isinstance(change.old, LeafList)
+        turned = replace(change, new=LeafList(change.schema, change.old.values[::-1]))
+        assert edits([turned]) == [{"target": "/m:a", "operation": "merge"}]
+
+    def test_secret_values_are_in_no_target(self) -> None:
+        """A value with nacm:default-deny-all stands in no event and in no log."""
+        assert edits([self.leaf_list(secret=True)]) == [{"target": "/m:a", "operation": "merge"}]
+
+
 class TestManyEdits:
     def test_as_many_as_fit_stand_alone(self) -> None:
         rows = edits([created(f"/m:a/row[k='{n}']") for n in range(MAX_EDITS)])
@@ -218,6 +243,22 @@ class TestSessions:
     async def test_dropped(self, device: Device, session: Client, watcher: Client) -> None:
         session.abort()
         assert (await self.ended(device, watcher, session)).leaf("termination-reason") == "dropped"
+
+    async def test_timeout(self, start: Start, connect: Connect) -> None:
+        device = await start(limits=LimitSettings(hello_timeout=0.2))
+        watcher = await subscriber(device, connect)
+        silent = await connect(device, say_hello=False)
+        assert (await self.ended(device, watcher, silent)).leaf("termination-reason") == "timeout"
+
+    async def test_server_that_stops(self, start: Start, connect: Connect) -> None:
+        """Read from the log after the restart."""
+        device = await start()
+        session = await connect(device)
+        await device.aclose()
+        device = await start()
+        watcher = await connect(device)
+        await watcher.subscribe("<startTime>2020-01-01T00:00:00Z</startTime>")
+        assert (await self.ended(device, watcher, session)).leaf("termination-reason") == "other"
 
     async def test_bad_hello(self, device: Device, session: Client, watcher: Client, connect: Connect) -> None:
         bad = await connect(device, say_hello=False)

@@ -181,6 +181,7 @@ class TestParameters:
             ("<startTime>2026-03-01T13:00:01+01:00</startTime>", "bad-element", "startTime"),
             ("<stream>LINKS</stream>", "invalid-value", "stream"),
             ("<startTime>yesterday</startTime>", "invalid-value", None),
+            ("<startTime>0001-01-01T00:00:00+12:00</startTime>", "invalid-value", "startTime"),
         ],
     )
     async def test_errors(self, session: Client, parameters: str, tag: str, element: str | None) -> None:

@@ -28,6 +28,7 @@ from mlag_agent.mlag.state import (
     PeerLinkDown,
     PeerLinkUp,
 )
+from mlag_agent.mlag.wire import PROTOCOL_VERSION
 
 V4, V6 = ("10.1.1.1", "10.1.1.2"), ("2001:db8::1", "2001:db8::2")
 Lab = Any  # the class of conftest.py, which importlib mode does not let us import
@@ -138,7 +139,7 @@ async def test_peer_unreachable_when_there_is_nobody(lab: Lab) -> None:
 
 async def test_version_mismatch(lab: Lab) -> None:
     a = await lab.device("a")
-    b = await lab.device("b", protocol_version=2)
+    b = await lab.device("b", protocol_version=PROTOCOL_VERSION + 1)
     await lab.apply(a, lab.group(0))
     await lab.apply(b, lab.group(1))
     for engine in (a, b):

@@ -22,7 +22,7 @@ from mlag_agent.mlag.session import (
     SessionUp,
     WithdrawalsReceived,
 )
-from mlag_agent.mlag.wire import Encoder, MessageType
+from mlag_agent.mlag.wire import PROTOCOL_VERSION, Encoder, MessageType
 
 from ipaddress import ip_address  # isort: skip
 
@@ -138,7 +138,7 @@ def test_parameters_that_differ_are_named_on_both_sides(theirs: Announcement, re
 
 
 def test_versions_that_differ_are_named_on_both_sides() -> None:
-    a, b = Session(parameters(0), 0.0), Session(parameters(1, version=2), 0.0)
+    a, b = Session(parameters(0), 0.0), Session(parameters(1, version=PROTOCOL_VERSION + 1), 0.0)
     on_a, on_b = exchange(a, b)
     assert [e.cause.reason for e in on_a + on_b if isinstance(e, SessionDown)] == [DownReason.VERSION_MISMATCH] * 2
 

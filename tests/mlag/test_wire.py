@@ -14,6 +14,7 @@ from mlag_agent.mlag.wire import (
     HEADER_SIZE,
     MAX_BODY,
     MAX_MESSAGE,
+    PROTOCOL_VERSION,
     Decoder,
     Encoder,
     MessageType,
@@ -95,7 +96,7 @@ def violation_of(packet: bytes, key: bytes | None) -> ProtocolViolation:
 
 
 def header(**fields: int) -> bytes:
-    values = {"version": 1, "type": 2, "flags": 0, "length": 0, "sequence": 0} | fields
+    values = {"version": PROTOCOL_VERSION, "type": 2, "flags": 0, "length": 0, "sequence": 0} | fields
     return struct.pack(">4sBBHIQ", b"DFSS", *values.values())
 
 
@@ -104,7 +105,7 @@ def header(**fields: int) -> bytes:
     [
         (b"GET / HTTP/1.1\r\n", None, DownReason.PROTOCOL_ERROR, "magic"),
         (b"S", None, DownReason.PROTOCOL_ERROR, "magic"),
-        (header(version=2), None, DownReason.VERSION_MISMATCH, "peer version 2"),
+        (header(version=9), None, DownReason.VERSION_MISMATCH, "peer version 9"),
         (header(type=99), None, DownReason.PROTOCOL_ERROR, "type 99"),
         (header(flags=6), None, DownReason.PROTOCOL_ERROR, "flags"),
         (header(length=MAX_BODY + 1), None, DownReason.PROTOCOL_ERROR, "above the limit"),

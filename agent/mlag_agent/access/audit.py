@@ -37,11 +37,11 @@ MAX_ERRORS: Final = 10
 
 READING: Final = frozenset(
     {
-        ("ietf-netconf", "get"),
-        ("ietf-netconf", "get-config"),
-        ("ietf-netconf-nmda", "get-data"),
-        ("ietf-netconf-monitoring", "get-schema"),
-        ("ietf-nmda-compare", "compare"),
+        "ietf-netconf:get",
+        "ietf-netconf:get-config",
+        "ietf-netconf-nmda:get-data",
+        "ietf-netconf-monitoring:get-schema",
+        "ietf-nmda-compare:compare",
     }
 )
 """Operations that change nothing: a setting leaves those that succeed out."""
@@ -161,17 +161,17 @@ class AuditLog:
         self.changing(session, datastore, changes(before, after))
 
     def operation(
-        self, session: Session, module: str, name: str, *, datastore: str | None, errors: Sequence[RpcError] | None
+        self, session: Session, name: str, *, datastore: str | None, errors: Sequence[RpcError] | None
     ) -> None:
         """The operation is over.
 
-        ``module`` is empty when none is known to have it; ``errors`` None: nobody got an answer, since the session
-        was ended meanwhile.
+        ``name``: module and name of an rpc, the path of an action; ``errors`` None: nobody got an answer, since the
+        session was ended meanwhile.
         """
         noted = self._noted.pop(session, None)
-        if not self._reads and errors is not None and not errors and (module, name) in READING:
+        if not self._reads and errors is not None and not errors and name in READING:
             return
-        line: dict[str, Any] = {**self._session("operation", session), "operation": f"{module}:{name}"}
+        line: dict[str, Any] = {**self._session("operation", session), "operation": name[:MAX_PATH]}
         if datastore is None and noted is not None:
             datastore = noted.datastore
         if datastore is not None:

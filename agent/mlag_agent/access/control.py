@@ -7,7 +7,6 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Final, Protocol
-from weakref import WeakKeyDictionary
 
 from mlag_agent.access.changes import Denied, denied
 from mlag_agent.access.rights import NOWHERE, WRITING, Decision, Place, Rights, Uniform
@@ -61,19 +60,14 @@ class AccessControl:
         self._recovery = recovery
         self._groups_of = groups_of
         self._rights: dict[str, Rights] = {}
-        self._begun: WeakKeyDictionary[Subject, Rights] = WeakKeyDictionary()
+        self._begun: dict[Subject, Rights | None] = {}  # by session whose request is under way
         self.denied_operations = 0
         self.denied_data_writes = 0
         self.denied_notifications = 0
 
     @property
     def active(self) -> bool:
-        """Whether anything is checked at all."""
-        return self._enforced and self._rules.enabled
-
-    @property
-    def enforced(self) -> bool:
-        """False: the setting says that nothing is checked, whatever ``/nacm`` says."""
+        """False: the setting says that nothing is checked, whatever ``/nacm`` says, and nobody need ask."""
         return self._enforced
 
     @property
@@ -88,7 +82,7 @@ class AccessControl:
 
     def rights(self, user: str) -> Rights | None:
         """A user's rights by the rules of the moment; None when none applies to him."""
-        if not self.active or user in self._recovery:
+        if not (self._enforced and self._rules.enabled) or user in self._recovery:
             return None
         found = self._rights.get(user)
         if found is None:
@@ -98,8 +92,7 @@ class AccessControl:
         return None if found.unrestricted else found
 
     def _of(self, session: Subject) -> Rights | None:
-        found = self._begun.get(session)
-        return found if found is not None else self.rights(session.username)
+        return self._begun[session] if session in self._begun else self.rights(session.username)
 
     def done(self, session: Subject) -> None:
         """The request of the session has been answered."""
@@ -109,10 +102,9 @@ class AccessControl:
 
     def check_exec(self, session: Subject, node: SchemaNode) -> None:
         """Whether a request may execute an rpc; raises RpcFailure (access-denied)."""
-        rights = self.rights(session.username)
+        rights = self._begun[session] = self.rights(session.username)
         if rights is None:
             return
-        self._begun[session] = rights
         decision = rights.operation(node)
         if not decision.permit:
             self._refuse_operation(f"{node.module.name}:{node.name}", decision, f"/ietf-netconf:rpc{node.path}")
@@ -122,10 +114,9 @@ class AccessControl:
 
         All that it stands in must be readable, and the action executable (section 3.1.3).  Raises RpcFailure.
         """
-        rights = self.rights(session.username)
+        rights = self._begun[session] = self.rights(session.username)
         if rights is None:
             return
-        self._begun[session] = rights
         for above in _line(node)[:-1]:
             decision = rights.decide(Access.READ, above, place)
             if not decision.permit:

@@ -12,10 +12,12 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import Any, Protocol
 
+from mlag_agent.data.anydata import stored_form
+from mlag_agent.data.edit_node import EditNode
 from mlag_agent.data.tree import AnyData, Container, Keys, LeafList, ListNode, Node
 from mlag_agent.schema.nodes import Kind, SchemaNode
 
-__all__ = ["EVERYTHING", "Along", "Below", "Rows", "Selection", "build", "build_entries", "text"]
+__all__ = ["EVERYTHING", "Along", "Below", "Rows", "Selection", "build", "build_entries", "from_nodes", "text"]
 
 
 class Selection(Protocol):
@@ -135,6 +137,42 @@ def _rows(rows: Rows, wanted: Selection) -> Iterable[Mapping[str, Any]]:
     if keys is None:
         return rows.every()
     return [row for each in dict.fromkeys(keys) if (row := rows.one(each)) is not None]
+
+
+def from_nodes(schema: SchemaNode, nodes: Iterable[EditNode]) -> Container:
+    """A container of ``schema`` from canonical nodes of a payload, state and lists without keys included.
+
+    Raises ValueError where an entry of a list with keys occurs twice.
+    """
+    children: dict[SchemaNode, Node] = {}
+    many: dict[SchemaNode, list[EditNode]] = {}
+    for node in nodes:
+        kind = node.schema.kind
+        if kind in (Kind.LIST, Kind.LEAF_LIST):
+            many.setdefault(node.schema, []).append(node)
+        elif kind is Kind.ANY:
+            assert node.element is not None
+            children[node.schema] = AnyData(node.schema, stored_form(node.element, node.schema))
+        elif kind is Kind.CONTAINER:
+            made = from_nodes(node.schema, node.children)
+            if made.children or node.schema.presence:
+                children[node.schema] = made
+        else:
+            children[node.schema] = node.value or ""
+    for several, group in many.items():
+        children[several] = _several(several, group)
+    return Container.ordered(schema, children)
+
+
+def _several(schema: SchemaNode, group: Sequence[EditNode]) -> Node:
+    if schema.kind is Kind.LEAF_LIST:
+        return LeafList(schema, [node.value or "" for node in group])
+    seen: set[Keys] = set()
+    for node in group if schema.keys else ():
+        if node.keys in seen:
+            raise ValueError(f"{node.path} occurs twice")
+        seen.add(node.keys)
+    return ListNode.of(schema, [from_nodes(schema, node.children) for node in group])
 
 
 def text(value: Any) -> str:

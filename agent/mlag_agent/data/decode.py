@@ -8,24 +8,39 @@ are collected, none stops the walk (RFC 7950 section 8.3.1; INTEROP decision 5).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from itertools import islice
 
 from lxml import etree
 
 from mlag_agent.data.edit_node import NETCONF_NS, YANG_NS, EditNode, Insert, Operation
+from mlag_agent.data.encode import DEFAULT_NS
 from mlag_agent.data.path import key_predicates
 from mlag_agent.errors import ErrorTag, InfoElement, RpcError
 from mlag_agent.schema.nodes import Choice, Kind, LeafType, Module, SchemaNode, SchemaTree
 from mlag_agent.schema.violations import MAX_ERRORS, more_errors
 
-__all__ = ["NETCONF_NS", "YANG_NS", "Decoder", "EditNode", "Insert", "OnLeniency", "Operation"]
+__all__ = ["BATCH", "NETCONF_NS", "YANG_NS", "Decoder", "EditNode", "Insert", "OnLeniency", "Operation"]
 
 _WHITE_SPACE = " \t\r\n"
+
+BATCH = 512
+"""Elements that are read in one step: a few milliseconds."""
 
 # Text beside elements: asked of libxml2 once for a payload, in which it hardly ever is.
 _MIXED = etree.XPath("boolean(descendant-or-self::*[*]/text()[normalize-space()])")
 
 OnLeniency = Callable[[str], None]
+
+
+class _Met:
+    """What was met among the children of one node: nodes that may occur once, and cases."""
+
+    __slots__ = ("chosen", "seen")
+
+    def __init__(self) -> None:
+        self.seen: set[SchemaNode] = set()
+        self.chosen: dict[Choice, tuple[str, SchemaNode]] = {}
 
 
 class Decoder:
@@ -46,6 +61,8 @@ class Decoder:
         self._mixed = False
         # Whether libyang can check the client's own text: no attribute, leniency or violation was met.
         self.verbatim = True
+        self.long: list[tuple[EditNode, etree._Element]] | None = None
+        """Containers with more than ``BATCH`` children, with their elements; None: they are read as all others."""
 
     def decode(
         self, elements: Iterable[etree._Element], parent: SchemaNode, holder: EditNode | None = None
@@ -55,13 +72,46 @@ class Decoder:
         ``holder``: the node of ``parent`` that the nodes are put into, whose place their paths begin with.
         """
         elements = list(elements)
-        self._mixed = any(_MIXED(element) for element in elements)
+        self._look_for_text(elements, parent)
         if holder is not None:
             self._children(elements, holder)
             return holder.children
         root = EditNode(parent, None)
         self._children(elements, root, top=True)
         return root.children
+
+    def steps(self, elements: Sequence[etree._Element], parent: SchemaNode) -> Generator[None, None, list[EditNode]]:
+        """As ``decode``, a batch of elements at a time; containers with more than that are put into ``long``."""
+        self.long = []
+        self._look_for_text(elements, parent)
+        root = EditNode(parent, None)
+        yield from self._batches(elements, root, top=True)
+        for node, element in self.long:  # which may add some
+            yield from self._batches(element, node)
+            above = None if node.plain else node.parent
+            while above is not None:
+                above.plain = False
+                above = above.parent
+        return root.children
+
+    def _batches(
+        self, elements: Iterable[etree._Element], parent: EditNode, *, top: bool = False
+    ) -> Generator[None, None, None]:
+        met = _Met()
+        rows = iter(elements)
+        while batch := list(islice(rows, BATCH)):
+            self._children(batch, parent, top=top, met=met)
+            yield
+
+    def _look_for_text(self, elements: Iterable[etree._Element], parent: SchemaNode) -> None:
+        """Whether text stands beside elements; not in what no schema describes."""
+        tags = parent.tags
+        for element in elements:
+            schema = tags.get(element.tag)
+            if (schema is None or schema.kind is not Kind.ANY) and _MIXED(element):
+                self._mixed = True
+                return
+        self._mixed = False
 
     @property
     def errors(self) -> list[RpcError]:
@@ -79,10 +129,12 @@ class Decoder:
         self.verbatim = False
         self.on_leniency(name)
 
-    def _children(self, elements: Iterable[etree._Element], parent: EditNode, *, top: bool = False) -> None:
+    def _children(
+        self, elements: Iterable[etree._Element], parent: EditNode, *, top: bool = False, met: _Met | None = None
+    ) -> None:
         owner = None if top else parent
-        seen: set[SchemaNode] = set()
-        chosen: dict[Choice, tuple[str, SchemaNode]] = {}
+        met = met or _Met()
+        seen, chosen = met.seen, met.chosen
         tags = parent.schema.tags
         append = parent.children.append
         for element in elements:
@@ -208,10 +260,15 @@ class Decoder:
                 self._bad_element(node.path, schema.name, f"{schema.path} is a {_word(schema)} and holds no elements")
                 return False
             node.value = self._value(schema, element, element.text or "")
+            if not self._config_only:
+                node.element = element  # an expression among an rpc's parameters needs the namespaces in scope
             return True
-        if self._mixed and _has_text(element):
+        if (self._mixed or not len(element)) and _has_text(element):
             self._bad_element(node.path, schema.name, f"{schema.path} is a {_word(schema)} and holds no text")
             return False
+        if kind is Kind.CONTAINER and self.long is not None and len(element) > BATCH:
+            self.long.append((node, element))
+            return True
         self._children(element, node)
         return kind is not Kind.LIST or self._keys(node)
 
@@ -307,10 +364,24 @@ class Decoder:
                     return False
             elif name.namespace == YANG_NS and name.localname in ("insert", "key", "value") and self._config_only:
                 insert[name.localname] = text
+            elif name.namespace == DEFAULT_NS and name.localname == "default" and self._config_only:
+                if not self._default(node, text):
+                    return False
             elif only_known and name.namespace != "http://www.w3.org/XML/1998/namespace":
                 self._bad_attribute(node, ErrorTag.UNKNOWN_ATTRIBUTE, name.localname, f"unknown attribute {raw!s}")
                 return False
         return self._insert(node, element, insert) if insert else True
+
+    def _default(self, node: EditNode, text: str) -> bool:
+        """The attribute of default data (RFC 6243 section 6)."""
+        if text not in ("true", "1", "false", "0") or node.schema.type is None:
+            words = f'default="{text}" must be true or false, on a leaf or leaf-list'
+            self._bad_attribute(node, ErrorTag.BAD_ATTRIBUTE, "default", words)
+            return False
+        if text in ("true", "1"):
+            node.is_default = True
+            node.plain = False
+        return True
 
     def _operation(self, node: EditNode, name: etree.QName, text: str) -> bool:
         if not name.namespace:

@@ -6,25 +6,31 @@ one reply names them all; what violates is left as it was, which is what ``conti
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from mlag_agent.data.anydata import stored_form
+from mlag_agent.data.edit_defaults import DefaultRules
 from mlag_agent.data.edit_node import EditNode, Operation
 from mlag_agent.data.tree import AnyData, Container, Keys, LeafList, ListNode, Node, drop_other_cases
 from mlag_agent.errors import ErrorTag, InfoElement, RpcError
 from mlag_agent.schema.nodes import Kind, SchemaNode
 from mlag_agent.schema.violations import MAX_ERRORS, more_errors
 
-__all__ = ["Editor"]
+__all__ = ["Editor", "build_ahead"]
 
 _NOT_BUILDING = (Operation.NONE, Operation.DELETE, Operation.REMOVE)
 _NO_DATA: Mapping[SchemaNode, Node] = {}
 
 
 class Editor:
-    """Applies payloads to a root; ``errors`` holds the violations."""
+    """Applies payloads to a root; ``errors`` holds the violations.
 
-    def __init__(self) -> None:
+    ``rules``: what the server's basic mode and the attribute of default data (RFC 6243) mean; None: nothing.
+    """
+
+    def __init__(self, rules: DefaultRules | None = None) -> None:
+        self._rules = rules
+        self._root: Container | None = None
         self._found: list[RpcError] = []
         self._count = 0
 
@@ -41,6 +47,7 @@ class Editor:
 
     def apply(self, root: Container, nodes: Sequence[EditNode], default: Operation = Operation.MERGE) -> Container:
         """``root`` with the payload applied; with ``default`` replace the payload replaces everything."""
+        self._root = root
         old = Container(root.schema, {}) if default is Operation.REPLACE else root
         inherited = Operation.MERGE if default is Operation.REPLACE else default
         children = self._children(root.schema, old, nodes, inherited)
@@ -98,16 +105,19 @@ class Editor:
         """A leaf, anydata or anyxml."""
         operation = node.operation or inherited
         if operation is Operation.NONE:
-            if was is None:
+            if was is None and not self._is_there(node, was):
                 self._missing(node)
             return was
         if operation in (Operation.DELETE, Operation.REMOVE):
-            self._gone(node, was, operation)
+            if operation is Operation.DELETE and not self._is_there(node, was):
+                self._missing(node)
             return None
-        if operation is Operation.CREATE and was is not None:
+        if operation is Operation.CREATE and self._is_there(node, was):
             self._exists(node)
             return was
-        value: Node = _any_data(node) if node.element is not None else (node.value or "")
+        if node.is_default:
+            return None if self._may_be_default(node) else was
+        value: Node = _any_data(node) if node.schema.kind is Kind.ANY else (node.value or "")
         return was if was == value else value
 
     def _container(self, node: EditNode, was: Container | None, inherited: Operation) -> Container | None:
@@ -219,6 +229,8 @@ class Editor:
     def _leaf_list(
         self, schema: SchemaNode, was: LeafList | None, group: Sequence[EditNode], inherited: Operation
     ) -> LeafList | None:
+        if all(node.is_default for node in group):
+            return None if all(map(self._may_be_default, group)) else was
         order = _Order([(value,) for value in was.values] if was is not None else [])
         touched: set[Keys] = set()
         for node in group:
@@ -263,6 +275,23 @@ class Editor:
         order.insert(key, insert.where, insert.reference)
 
     # --- violations -------------------------------------------------------------------------------------
+
+    def _is_there(self, node: EditNode, was: Node | None) -> bool:
+        """Whether a leaf exists, which is for the basic mode to say."""
+        if self._rules is None or self._root is None:
+            return was is not None
+        return self._rules.exists(self._root, node, was)
+
+    def _may_be_default(self, node: EditNode) -> bool:
+        """RFC 6243 section 4.5.2: what is tagged as default data has the default's value."""
+        if self._rules is None or self._root is None or self._rules.allows(self._root, node):
+            return True
+        known = ", ".join(self._rules.values(self._root, node)) or "none"
+        value = "the value" if node.schema.secret else repr(node.value)
+        words = f"{node.schema.path} is tagged as default data, and {value} is not its default ({known})"
+        info = (InfoElement("bad-attribute", "default"), InfoElement("bad-element", node.schema.name))
+        self._error(RpcError(ErrorTag.INVALID_VALUE, words, path=node.path, info=info))
+        return False
 
     def _gone(self, node: EditNode, was: Node | None, operation: Operation) -> None:
         if was is None and operation is Operation.DELETE:
@@ -323,11 +352,18 @@ class _Order:
         self.moved = self.moved or at != before
 
 
+def build_ahead(nodes: Iterable[EditNode]) -> None:
+    """Make entries that hold leafs alone, so that ``Editor.apply`` has less to do, which nothing may interrupt."""
+    for node in nodes:
+        if node.leafs is not None:
+            node.built = Container(node.schema, _in_order(node.leafs))
+
+
 def _build(node: EditNode, editor: Editor) -> Container | None:
     """A container or entry that did not exist, from a payload without operations: the way of bulk loads."""
     schema = node.schema
     if node.leafs is not None:
-        return Container(schema, _in_order(node.leafs))
+        return node.built or Container(schema, _in_order(node.leafs))
     children = editor._children(schema, None, node.children, Operation.MERGE)  # one module
     return Container(schema, children) if children or schema.presence or schema.kind is Kind.LIST else None
 

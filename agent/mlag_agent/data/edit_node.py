@@ -9,7 +9,7 @@ from enum import StrEnum
 from lxml import etree
 
 from mlag_agent.data.path import child_path
-from mlag_agent.data.tree import Keys
+from mlag_agent.data.tree import Container, Keys
 from mlag_agent.schema.nodes import Kind, SchemaNode
 
 __all__ = ["NETCONF_NS", "YANG_NS", "EditNode", "Insert", "Operation"]
@@ -44,7 +44,20 @@ class EditNode:
     ``children``: a tenth of the time and the memory of nodes of their own.
     """
 
-    __slots__ = ("_children", "element", "insert", "keys", "leafs", "operation", "parent", "plain", "schema", "value")
+    __slots__ = (
+        "_children",
+        "built",
+        "element",
+        "insert",
+        "is_default",
+        "keys",
+        "leafs",
+        "operation",
+        "parent",
+        "plain",
+        "schema",
+        "value",
+    )
 
     def __init__(self, schema: SchemaNode, parent: EditNode | None) -> None:
         self.schema = schema
@@ -53,9 +66,11 @@ class EditNode:
         self.value: str | None = None
         self.keys: Keys = ()
         self.leafs: dict[SchemaNode, str] | None = None
+        self.built: Container | None = None  # what these leafs make, once they are canonical
         self._children: list[EditNode] | None = None
         self.insert: Insert | None = None
-        self.element: etree._Element | None = None  # anydata and anyxml: the element itself
+        self.element: etree._Element | None = None  # anydata, anyxml, a leaf of rpc input: the element itself
+        self.is_default = False  # tagged as default data (RFC 6243 section 4.5.2): to be as if nobody had set it
         self.plain = True  # neither operation nor insert here or below: the node can be built as it stands
 
     @property

@@ -9,10 +9,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from mlag_agent.data.tree import AnyData, Chunk, Container, LeafList, ListNode, Node
+from mlag_agent.data.tree import AnyData, Chunk, Container, Default, LeafList, ListNode, Node
 from mlag_agent.schema.nodes import SchemaNode
 
-__all__ = ["encode", "encode_children", "escape", "leaf_element", "prefix_declarations"]
+__all__ = [
+    "DEFAULT_NS",
+    "Encoder",
+    "encode",
+    "encode_children",
+    "escape",
+    "leaf_element",
+    "prefix_declarations",
+    "tag",
+]
 
 _SPECIAL = re.compile(r"[&<>\r]")
 _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"}
@@ -42,6 +51,15 @@ def leaf_element(node: SchemaNode, value: str, namespaces: Mapping[str, str], at
     return f"<{head}>{escape(value)}{node.closing}" if value else f"<{head}/>"
 
 
+DEFAULT_NS = "urn:ietf:params:xml:ns:netconf:default:1.0"
+_TAG = f' xmlns:wd="{DEFAULT_NS}" wd:default="true"'
+
+
+def tag(value: str) -> str:
+    """The attribute of default data (RFC 6243 section 6)."""
+    return _TAG if isinstance(value, Default) else ""
+
+
 class Encoder:
     """Writes trees; ``namespaces`` maps module names to XML namespaces."""
 
@@ -61,13 +79,13 @@ class Encoder:
     def node(self, schema: SchemaNode, value: Node, out: list[bytes]) -> None:
         """The element or elements of one child."""
         if isinstance(value, str):
-            out.append(leaf_element(schema, value, self._namespaces).encode())
+            out.append(leaf_element(schema, value, self._namespaces, tag(value)).encode())
         elif isinstance(value, Container):
             self.container(value, out)
         elif isinstance(value, ListNode):
             out.extend(map(self.chunk, value.chunks))
         elif isinstance(value, LeafList):
-            out.extend(leaf_element(schema, item, self._namespaces).encode() for item in value.values)
+            out.extend(leaf_element(schema, item, self._namespaces, tag(item)).encode() for item in value.values)
         else:
             assert isinstance(value, AnyData)
             out.append(value.xml)

@@ -10,11 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 from lxml import etree
 
 from mlag_agent.data.anydata import select_within
 from mlag_agent.data.build import EVERYTHING, Selection
+from mlag_agent.data.depth import cut
 from mlag_agent.data.edit_node import NETCONF_NS
 from mlag_agent.data.tree import AnyData, Container, Keys, LeafList, ListNode, Node
 from mlag_agent.schema.nodes import SchemaNode, SchemaTree
@@ -62,9 +64,12 @@ class SubtreeFilter:
         """What the filter may select, for those who make state."""
         return _Wanted((self._level,))
 
-    def apply(self, root: Container) -> Container:
-        """What the filter selects of ``root``: a root again, empty where nothing is selected."""
-        selected = _select(root, (self._level,))
+    def apply(self, root: Container, depth: int | None = None) -> Container:
+        """What the filter selects of ``root``: a root again, empty where nothing is selected.
+
+        ``depth``: how many levels of each selected node are given; None: all.
+        """
+        selected = _select(root, (self._level,), depth)
         return Container(root.schema, {}) if selected is None else selected
 
 
@@ -150,7 +155,7 @@ class _Compiler:
         return self._canonical(node, text)
 
 
-def _select(instance: Container, levels: Sequence[_Level]) -> Container | None:
+def _select(instance: Container, levels: Sequence[_Level], depth: int | None = None) -> Container | None:
     """Sets of sibling filter elements against one instance (RFC 6241 section 6.2.5); None: nothing is selected.
 
     There are several sets when several filter elements match the instance's node; the result is their union.
@@ -163,7 +168,7 @@ def _select(instance: Container, levels: Sequence[_Level]) -> Container | None:
         if matched is None:
             continue
         if matched and not level.selects:
-            return instance
+            return instance if depth is None else cast("Container", cut(instance, depth))
         chosen = chosen or bool(matched)
         for node, value in matched.items():
             earlier = kept.get(node)
@@ -172,7 +177,7 @@ def _select(instance: Container, levels: Sequence[_Level]) -> Container | None:
             steps.setdefault(step.schema, []).append(step)
     for node, asked in steps.items():
         here = instance.get(node)
-        part = None if here is None else _part(here, asked)
+        part = None if here is None else _part(here, asked, depth)
         if part is not None:
             chosen = True
             matched_part = kept.get(node)
@@ -212,15 +217,17 @@ def _both(one: LeafList, other: Node) -> LeafList:
     return LeafList(one.schema, dict.fromkeys((*one.values, *other.values)))
 
 
-def _part(value: Node, steps: Sequence[_Step]) -> Node | None:
+def _part(value: Node, steps: Sequence[_Step], depth: int | None) -> Node | None:
     levels = [step.level for step in steps if step.level is not None]
     if len(levels) < len(steps):
-        return value
+        return value if depth is None else cut(value, depth)
     if isinstance(value, Container):
-        return _select(value, levels)
+        return _select(value, levels, depth)
     if isinstance(value, ListNode):
         rows = _looked_up(value, levels)
-        selected = [part for row in (value if rows is None else rows) if (part := _select(row, levels)) is not None]
+        selected = [
+            part for row in (value if rows is None else rows) if (part := _select(row, levels, depth)) is not None
+        ]
         return ListNode.of(value.schema, selected) if selected else None
     if isinstance(value, AnyData):
         return select_within(value, [step.element for step in steps])

@@ -32,6 +32,16 @@ class Instance:
 
     steps: tuple[tuple[SchemaNode, Keys], ...]
 
+    @classmethod
+    def nowhere(cls, operation: SchemaNode) -> Instance | None:
+        """For an action or nested notification whose place is not known: list entries without keys."""
+        steps: list[tuple[SchemaNode, Keys]] = []
+        node = operation.parent
+        while node is not None and node.kind is not Kind.ROOT:
+            steps.append((node, ()))
+            node = node.parent
+        return cls(tuple(reversed(steps))) if steps else None
+
     @property
     def path(self) -> str:
         """Instance path, ``/module:a/list[key='v']``."""
@@ -161,7 +171,7 @@ def _holder(own: EditNode, direction: Kind) -> EditNode:
 def _entry(node: SchemaNode, keys: Keys, parent: EditNode | None) -> EditNode:
     made = EditNode(node, parent)
     made.keys = keys
-    for key, value in zip(node.key_nodes, keys, strict=True):
+    for key, value in zip(node.key_nodes if keys else (), keys, strict=True):
         leaf = EditNode(key, made)
         leaf.value = value
         made.children.append(leaf)

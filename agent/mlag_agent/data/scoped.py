@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from mlag_agent.data.diff import both, pairs, same_order
@@ -9,7 +10,7 @@ from mlag_agent.data.tree import Container, ListNode, Node, same
 from mlag_agent.schema.nodes import Kind, SchemaNode
 from mlag_agent.schema.scope import Scopes
 
-__all__ = ["Part", "to_check"]
+__all__ = ["Part", "pieces", "to_check"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,52 @@ def to_check(old: Container, new: Container, scopes: Scopes) -> Part:
     kept = Container.ordered(new.schema, {node: part for node, part in parts.items() if part is not None})
     # What has changed may invalidate what is not there: a constraint of an implicit container, a mandatory node.
     return Part(kept, all(parts[node] is not None for node in whole))
+
+
+def pieces(part: Container, scopes: Scopes, chunks: int) -> Iterator[Container]:
+    """``part`` in pieces, none of which has more than so many chunks of one local list; all hold if it does.
+
+    If one has a violation, ``part`` has not necessarily: leafs that only surround a piece may miss what they refer to.
+    """
+    found = _long_list(part, scopes, chunks)
+    if found is None:
+        yield part
+        return
+    way, rows = found
+    some = ListNode(rows.schema, rows.chunks[:chunks])
+    yield from pieces(_around(way, some, lambda node, value: value), scopes, chunks)
+    for at in range(chunks, len(rows.chunks), chunks):
+        some = ListNode(rows.schema, rows.chunks[at : at + chunks])
+        yield _around(way, some, lambda node, value: _surroundings(node, value, scopes))
+
+
+def _long_list(place: Container, scopes: Scopes, chunks: int) -> tuple[tuple[Container, ...], ListNode] | None:
+    """The first local list with more chunks, and the containers that it stands in; not in entries of other lists."""
+    for node, value in place._children.items():  # the same layer
+        if isinstance(value, ListNode):
+            if len(value.chunks) > chunks and node in scopes.local:
+                return (place,), value
+        elif isinstance(value, Container):
+            below = _long_list(value, scopes, chunks)
+            if below is not None:
+                return (place, *below[0]), below[1]
+    return None
+
+
+def _around(
+    way: Sequence[Container], some: Container | ListNode, keep: Callable[[SchemaNode, Node], Node | None]
+) -> Container:
+    """Containers with only ``some`` of the list in the last of them; of all else, what ``keep`` gives."""
+    inner: Container | ListNode = some
+    for place in reversed(way):
+        children: dict[SchemaNode, Node] = {}
+        for node, value in place._children.items():
+            kept = inner if node is inner.schema else keep(node, value)
+            if kept is not None:
+                children[node] = kept
+        inner = Container(place.schema, children)
+    assert isinstance(inner, Container)
+    return inner
 
 
 def _part(node: SchemaNode, was: Node | None, now: Node | None, scopes: Scopes) -> Node | None:

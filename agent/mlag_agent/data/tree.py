@@ -35,6 +35,7 @@ __all__ = [
     "merge",
     "same",
     "unlike",
+    "without_counters",
 ]
 
 Keys: TypeAlias = tuple[str, ...]
@@ -73,6 +74,12 @@ def _by_order(schema: SchemaNode, entries: Mapping[Keys, Entry]) -> dict[SortKey
     return {canonical_order(schema, keys): entry for keys, entry in entries.items()}
 
 
+class Default(str):
+    """A leaf's value, or one of a leaf-list, that is to be tagged as default data (RFC 6243 section 3.4)."""
+
+    __slots__ = ()
+
+
 class AnyData:
     """anydata or anyxml: the element as self-contained XML (namespaces declared), in canonical XML 2.0."""
 
@@ -81,6 +88,12 @@ class AnyData:
     def __init__(self, schema: SchemaNode, xml: bytes) -> None:
         self.schema = schema
         self.xml = xml
+
+    def with_attributes(self, attributes: str) -> bytes:
+        """The element with more attributes, each with a space before it."""
+        end = self.xml.index(b">")
+        end -= self.xml[end - 1 : end] == b"/"
+        return self.xml[:end] + attributes.encode() + self.xml[end:]
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, AnyData) and self.schema is other.schema and self.xml == other.xml
@@ -459,3 +472,19 @@ def empty(root: SchemaNode) -> Container:
     """An empty datastore."""
     assert root.kind is Kind.ROOT
     return Container(root, {})
+
+
+def without_counters(container: Container) -> Container:
+    """The tree without counters and gauges, which change all the time; the lists and containers around them stay."""
+    children: dict[SchemaNode, Node] = {}
+    for node, value in container.children.items():
+        if isinstance(value, Container):
+            children[node] = without_counters(value)
+        elif isinstance(value, ListNode):
+            children[node] = ListNode.of(node, map(without_counters, value))
+        elif node.type is None or not node.type.allows.startswith(_COUNTERS):
+            children[node] = value
+    return Container(container.schema, children)
+
+
+_COUNTERS = ("counter32 ", "counter64 ", "gauge32 ", "gauge64 ", "zero-based-counter32 ", "zero-based-counter64 ")

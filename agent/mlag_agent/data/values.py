@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from mlag_agent.data.edit_node import EditNode, Insert
@@ -20,15 +20,18 @@ Transforms = Mapping[SchemaNode, Callable[[str], str]]
 """What becomes of a leaf's value on its way into a datastore: secrets are sealed.  May raise RpcFailure."""
 
 
-def check_document(nodes: Sequence[EditNode], namespaces: Mapping[str, str]) -> str:
-    """The payload as libyang is to check it: without operations, without leafs that go, without any-data."""
+def check_document(nodes: Sequence[EditNode], namespaces: Mapping[str, str], without: Collection[EditNode] = ()) -> str:
+    """The payload as libyang is to check it: without operations, without leafs that go, without any-data.
+
+    ``without``: nodes whose children are left out, to be checked for themselves (``below_ancestors``).
+    """
     out: list[str] = []
     for node in nodes:
-        _check(node, namespaces, out)
+        _check(node, namespaces, without, out)
     return "".join(out)
 
 
-def _check(node: EditNode, namespaces: Mapping[str, str], out: list[str]) -> None:
+def _check(node: EditNode, namespaces: Mapping[str, str], without: Collection[EditNode], out: list[str]) -> None:
     schema = node.schema
     if node.value is not None:
         if not (node.deletes and schema.kind is Kind.LEAF) or _is_key(schema):
@@ -40,10 +43,23 @@ def _check(node: EditNode, namespaces: Mapping[str, str], out: list[str]) -> Non
     out.append(f"<{schema.head}>")
     if node.leafs is not None:
         out.extend([leaf_element(leaf, value, namespaces) for leaf, value in node.leafs.items()])
-    else:
+    elif not without or node not in without:
         for child in node.children:
-            _check(child, namespaces, out)
+            _check(child, namespaces, without, out)
     out.append(schema.closing)
+
+
+def below_ancestors(body: str, node: EditNode, namespaces: Mapping[str, str]) -> str:
+    """Some children of a payload's node, in elements for it and what it stands in, list entries with their keys."""
+    place: EditNode | None = node
+    while place is not None:
+        schema = place.schema
+        if schema.kind is Kind.LIST:
+            pairs = zip(schema.key_nodes, place.keys, strict=True)
+            body = "".join(leaf_element(key, value, namespaces) for key, value in pairs) + body
+        body = f"<{schema.head}>{body}{schema.closing}"
+        place = place.parent
+    return body
 
 
 def _is_key(schema: SchemaNode) -> bool:

@@ -20,15 +20,23 @@ CandidateMode = Literal["shared", "private", "none"]
 class Datastores:
     """What each datastore holds, as a session sees it, and which session has locked it.
 
-    ``startup``: what that holds at first; None when the device has none.  Numbers of sessions are those of
-    RFC 6241 section 8.1.  Methods raise RpcFailure (operation-not-supported) for a datastore that is not there.
+    ``startup``: what that holds at first; None when the device has none.  ``writable_running``: whether running may be
+    edited without a candidate; the schema refuses edit-config, so that ``writable`` alone asks for it.  Numbers of
+    sessions are those of RFC 6241 section 8.1.  Methods raise RpcFailure (operation-not-supported) for a datastore that
+    is not there.
     """
 
     def __init__(
-        self, running: Container, startup: Container | None = None, *, candidate: CandidateMode = "shared"
+        self,
+        running: Container,
+        startup: Container | None = None,
+        *,
+        candidate: CandidateMode = "shared",
+        writable_running: bool = True,
     ) -> None:
         self._running = running
         self.startup = startup
+        self._writable_running = writable_running
         self._candidate: Candidate | None = None
         if candidate != "none":
             self._candidate = SharedCandidate() if candidate == "shared" else PrivateCandidates()
@@ -46,6 +54,11 @@ class Datastores:
         if self.startup is not None:
             found.append(Datastore.STARTUP)
         return tuple(found)
+
+    @property
+    def writable(self) -> tuple[Datastore, ...]:
+        """Those that a client may edit directly."""
+        return tuple(each for each in self.supported if each is not Datastore.RUNNING or self._writable_running)
 
     @property
     def running(self) -> Container:

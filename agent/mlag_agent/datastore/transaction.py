@@ -12,11 +12,12 @@ from typing import Any, Protocol
 from mlag_agent.data.diff import changes, edit_document
 from mlag_agent.data.encode import encode_children
 from mlag_agent.data.path import InstancePathError, find, steps
-from mlag_agent.data.scoped import to_check
-from mlag_agent.data.tree import AnyData, Container, LeafList, ListNode, same
+from mlag_agent.data.scoped import Part, pieces, to_check
+from mlag_agent.data.tree import AnyData, Container, LeafList, ListNode, empty, same
 from mlag_agent.datastore.persist import Journal
 from mlag_agent.datastore.stores import Datastore, Datastores
 from mlag_agent.datastore.subscriber import Actor, ChangeSet, Subscriber
+from mlag_agent.datastore.turns import Steps, collected, in_turns
 from mlag_agent.errors import ApplyRefused, ErrorTag, RpcError, RpcFailure
 from mlag_agent.schema.engine import Contents
 from mlag_agent.schema.library import SchemaLibrary
@@ -30,7 +31,12 @@ _LOG = logging.getLogger(__name__)
 # A service that does not answer within this refuses the change; the device's own limit is 32 s (DOMAIN 5.2).
 PREPARE_DEADLINE_SECONDS = 32.0
 
+# Of a long list that libyang checks in one go: 1,024 entries, some 15 ms, before others have their turn.
+PIECE_CHUNKS = 4
+
 Published = Callable[[ChangeSet], None]
+
+SyncChanged = Callable[[str, str | None], None]
 
 Authorise = Callable[[ChangeSet], None]
 """Raises RpcFailure for a change that whoever asked for it may not make (ARCHITECTURE section 5, step 3)."""
@@ -73,7 +79,12 @@ class Transactor:
         # The last root that was checked entirely, or from one that was; what is in a datastore at first may be invalid.
         self._valid: Container | None = None
         self.out_of_sync: dict[str, str] = {}
-        """Subscribers whose state is unknown since ``abort`` failed, with the error."""
+        """Subscribers whose state is unknown since ``abort`` failed, with the error.
+
+        The next change of their paths gives them the whole configuration; if they apply that they are in sync again.
+        """
+        self.sync_changed: list[SyncChanged] = []
+        """Called when a subscriber has come out of sync, with the error, or is in sync again, with None."""
         self.published: list[Published] = []
         """Called with each change set after it has been applied."""
 
@@ -81,17 +92,21 @@ class Transactor:
         """Every constraint of RFC 7950 section 8.1; raises RpcFailure with each violation."""
         self._check(root, root)
 
-    def _validate_change(self, old: Container, root: Container) -> None:
+    async def _validate_change(self, old: Container, root: Container) -> None:
         """As ``validate``, at the cost of what has changed since ``old``; the violations are those of the whole."""
-        if old is self._valid:
-            part = to_check(old, root, self._library.scopes)
-            try:
-                self._check(part.root, root, alone=part.alone)
-            except RpcFailure:
-                pass  # of this change, or of what is left out around it: the whole decides, and has the messages
-            else:
-                return
-        self.validate(root)
+        part = to_check(old, root, self._library.scopes) if old is self._valid else Part(root, alone=False)
+        try:
+            await in_turns(self._check_pieces(part, root))
+        except RpcFailure:
+            if next(pieces(part.root, self._library.scopes, PIECE_CHUNKS)) is root:
+                raise  # it was the whole
+            # Of this change, or of what is left out around it: the whole decides, and has the messages.
+            self.validate(root)
+
+    def _check_pieces(self, part: Part, root: Container) -> Steps[None]:
+        for piece in pieces(part.root, self._library.scopes, PIECE_CHUNKS):
+            self._check(piece, root, alone=part.alone)
+            yield
 
     def _check(self, part: Container, root: Container, *, alone: bool = False) -> None:
         document = encode_children(part, self._library.tree.namespaces).decode()
@@ -125,8 +140,9 @@ class Transactor:
                 if companion is not None:
                     self._accompany(companion, root, self.durable if store else None)
                 return
-            self._validate_change(old, root)
-            change = ChangeSet(old, root, tuple(changes(old, root)), restoring, by)
+            await self._validate_change(old, root)
+            found = await in_turns(collected(changes(old, root)))
+            change = ChangeSet(old, root, found, restoring, by)
             if authorise is not None:
                 authorise(change)
             prepared = await self._prepare(change)
@@ -171,16 +187,20 @@ class Transactor:
                 for item in prepared:
                     await item.subscriber.commit(item.plan)
         except BaseException as problem:
-            await self._abort(prepared)
+            left = await self._abort(prepared)
+            if left and isinstance(problem, Exception):
+                words = f"the change could not be applied ({problem}), nor taken back by {', '.join(left)}"
+                raise RpcFailure(RpcError(ErrorTag.ROLLBACK_FAILED, words)) from problem
             if isinstance(problem, RpcFailure) or not isinstance(problem, Exception):
                 raise
             _LOG.exception("a subscriber failed to commit; the change is taken back")
             words = f"the change could not be applied and was taken back: {problem}"
             raise RpcFailure(RpcError(ErrorTag.OPERATION_FAILED, words)) from problem
         self._stores.running = self._valid = change.new
+        self._in_sync(prepared)
         if companion is not None:
             companion.done()
-        for callback in self.published:
+        for callback in tuple(self.published):  # one may take itself, or another, out
             try:
                 callback(change)
             except Exception:  # noqa: BLE001  # the change is in force: an error here must not tell the client that it is not
@@ -202,14 +222,34 @@ class Transactor:
         for subscriber in self._subscribers:
             if not any(change.touches(path) for path in subscriber.paths):
                 continue
+            mine = self._everything(change) if subscriber.name in self.out_of_sync else change
             try:
                 async with asyncio.timeout(self._deadline):
-                    plan = await subscriber.prepare(change)
+                    plan = await subscriber.prepare(mine)
             except BaseException as problem:
                 await to_the_end(self._abort(prepared))
                 raise self._refusal(subscriber, problem) from problem
             prepared.append(_Prepared(subscriber, plan))
         return prepared
+
+    def _everything(self, change: ChangeSet) -> ChangeSet:
+        """For a subscriber of which nobody knows what it has: the whole configuration, as if there had been none."""
+        nothing = empty(self._library.tree.data)
+        return ChangeSet(nothing, change.new, tuple(changes(nothing, change.new)), change.restoring, change.by)
+
+    def _in_sync(self, prepared: Sequence[_Prepared]) -> None:
+        """Whoever was out of sync and has applied the whole configuration is not any more."""
+        for item in prepared:
+            if self.out_of_sync.pop(item.subscriber.name, None) is not None:
+                _LOG.warning("subscriber %s is in sync again", item.subscriber.name)
+                self._tell_sync(item.subscriber.name, None)
+
+    def _tell_sync(self, name: str, error: str | None) -> None:
+        for callback in self.sync_changed:
+            try:
+                callback(name, error)
+            except Exception:  # noqa: BLE001  # whether the change is in force does not depend on who hears of it
+                _LOG.exception("telling that %s is out of sync, or in sync again, failed", name)
 
     def _refusal(self, subscriber: Subscriber[Any], problem: BaseException) -> BaseException:
         if isinstance(problem, ApplyRefused) or not isinstance(problem, Exception):
@@ -221,14 +261,18 @@ class Transactor:
             words = f"{subscriber.name} failed: {problem}; nothing was applied"
         return ApplyRefused(RpcError(ErrorTag.OPERATION_FAILED, words))
 
-    async def _abort(self, prepared: Sequence[_Prepared]) -> None:
-        """Take back in reverse order; what cannot be taken back is out of sync from then on."""
+    async def _abort(self, prepared: Sequence[_Prepared]) -> Sequence[str]:
+        """Take back in reverse order; what cannot be taken back is out of sync from then on: their names."""
+        left = []
         for item in reversed(prepared):
             try:
                 await item.subscriber.abort(item.plan)
             except Exception as problem:  # noqa: BLE001  # recorded: the others must be taken back all the same
                 _LOG.exception("subscriber %s is out of sync", item.subscriber.name)
                 self.out_of_sync[item.subscriber.name] = str(problem)
+                self._tell_sync(item.subscriber.name, str(problem))
+                left.append(item.subscriber.name)
+        return left
 
     def _lookup(self, root: Container) -> ValueLookup:
         def lookup(path: str, message: str = "", /) -> tuple[SchemaNode, str | None, str] | None:
@@ -246,7 +290,7 @@ class Transactor:
         return lookup
 
 
-async def to_the_end(steps: Coroutine[Any, Any, None]) -> None:
+async def to_the_end(steps: Coroutine[Any, Any, object]) -> None:
     """Run to the end even when the caller is cancelled meanwhile; the cancellation is then passed on."""
     task = asyncio.ensure_future(steps)
     cancelled: asyncio.CancelledError | None = None

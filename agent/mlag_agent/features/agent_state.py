@@ -7,10 +7,11 @@ from typing import Any
 
 from mlag_agent import __version__
 from mlag_agent.features.base import Agent, Feature, StateProvider
+from mlag_agent.features.events import publish
 from mlag_agent.models import DeviceModel
 from mlag_agent.schema.nodes import ModuleRequest
 
-__all__ = ["feature"]
+__all__ = ["feature", "tell_sync_changes"]
 
 
 def feature(device: str, model: DeviceModel) -> Feature:
@@ -49,3 +50,13 @@ def _confirmed_commit(agent: Agent) -> Mapping[str, Any] | None:
         "rollback-at": pending.deadline,
         "rollback-error": agent.commits.rollback_error,
     }
+
+
+def tell_sync_changes(agent: Agent) -> None:
+    """From now on, a subscriber that comes out of sync, or is in sync again, is a notification."""
+
+    def changed(subscriber: str, error: str | None) -> None:
+        values = {"subscriber": subscriber, "in-sync": error is None, "error": error}
+        publish(agent, "mlag-agent-state:subscriber-sync-change", values)
+
+    agent.transactor.sync_changed.append(changed)

@@ -11,12 +11,14 @@ from lxml import etree
 
 from mlag_agent.access.audit import AuditLog
 from mlag_agent.access.control import AccessControl
-from mlag_agent.data.build import EVERYTHING, Selection, build
+from mlag_agent.data.build import EVERYTHING, Selection, build, from_nodes
 from mlag_agent.data.decode import EditNode, OnLeniency
+from mlag_agent.data.defaults import Defaults, Mode
+from mlag_agent.data.edit_defaults import DefaultRules
 from mlag_agent.data.encode import encode_children
 from mlag_agent.data.invocation import Instance
 from mlag_agent.data.lexical import matching_text
-from mlag_agent.data.tree import Container, empty, merge
+from mlag_agent.data.tree import Container, empty, merge, without_counters
 from mlag_agent.data.xpath import Expressions
 from mlag_agent.datastore.confirmed import ConfirmedCommits
 from mlag_agent.datastore.payload import PayloadReader
@@ -27,6 +29,7 @@ from mlag_agent.datastore.transaction import Authorise, Transactor
 from mlag_agent.errors import ErrorTag, ErrorType, InfoElement, RpcError, RpcFailure
 from mlag_agent.notify.notifier import Notifier
 from mlag_agent.notify.outbox import Outbox
+from mlag_agent.remote.urls import Urls
 from mlag_agent.schema.engine import matches
 from mlag_agent.schema.library import SchemaLibrary
 from mlag_agent.schema.nodes import ModuleRequest, SchemaNode
@@ -37,6 +40,7 @@ __all__ = [
     "SYSTEM",
     "UNKNOWN",
     "Agent",
+    "Checked",
     "Data",
     "Feature",
     "Handler",
@@ -75,7 +79,14 @@ class Output:
     values: Mapping[str, Any]
 
 
-Reply = Ok | Data | Output
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """Output that ``features.checking.read_output`` has given."""
+
+    content: bytes
+
+
+Reply = Ok | Data | Output | Checked
 
 
 class RpcInput:
@@ -132,12 +143,20 @@ class RpcInput:
         return [RpcInput(node.schema, node.children, node.leafs) for node in self._nodes.get(name, ())]
 
     def element(self, name: str) -> etree._Element | None:
-        """An anydata or anyxml element."""
+        """The element of a parameter: the content of anydata and anyxml, the namespaces in scope of a leaf."""
         given = self._nodes.get(name)
         return None if given is None else given[0].element
 
+    def elements(self, name: str) -> Sequence[etree._Element]:
+        """Those of a leaf-list, in the order they were given."""
+        return [node.element for node in self._nodes.get(name, ()) if node.element is not None]
+
     def __contains__(self, name: str) -> bool:
         return name in self._nodes or name in self._leafs
+
+    def tree(self) -> Container:
+        """All parameters as a frozen tree below the schema's ``input``."""
+        return from_nodes(self._schema, [node for nodes in self._nodes.values() for node in nodes])
 
     def names(self) -> Iterable[str]:
         """Names of the parameters that were given."""
@@ -169,8 +188,11 @@ class SessionInfo(Hashable, Protocol):
     def after_reply(self, callback: Callable[[], None]) -> None:
         """Call this once the reply is on its way: notifications that are queued then come after it."""
 
-    def at_end(self, callback: Callable[[], None]) -> None:
-        """Call this when the session has ended, however it does."""
+    def at_end(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call this when the session has ended, however it does; returns what takes that back."""
+
+    def leniencies_taken(self) -> Sequence[str]:
+        """Those used since this was asked last."""
 
     @property
     def on_leniency(self) -> OnLeniency:
@@ -209,20 +231,34 @@ class Agent:
     access: AccessControl
     factory: Container
     strict: bool
+    urls: Urls | None = None
     audit: AuditLog | None = None
     capabilities: tuple[str, ...] = ()
     features: tuple[Feature, ...] = ()
+    handlers: Mapping[SchemaNode, Handler] = field(default_factory=dict)
+    """What runs an rpc or action, as the features say."""
+    overrides: dict[SchemaNode, Handler] = field(default_factory=dict)
+    """What runs it instead, or where no feature does: hooks and canned replies (``mlag_agent.foreign``)."""
+    record: Callable[[SessionInfo, str, str | None, Sequence[RpcError], Sequence[str]], None] | None = None
+    """Takes note of each operation: session, what, datastore, errors, leniencies used."""
     on_factory_reset: list[Callable[[], None]] = field(default_factory=list)
     """Called when the datastores have been reset, by whom something else is kept (RFC 8808 section 2)."""
     startup_changed: list[Callable[[Container, Container, Actor | None], None]] = field(default_factory=list)
     """Called when startup has been replaced, with what it held before, what it holds now, and who asked."""
+    state_changed: list[Callable[[], None]] = field(default_factory=list)
+    """Called when operational state of a source that tells has changed."""
+    basic_mode: Mode = Mode.EXPLICIT
+    """What replies show of defaults when nothing else is asked for (RFC 6243 section 2)."""
     expressions: Expressions = field(init=False)
     """XPath on the data of this schema."""
+    defaults: Defaults = field(init=False)
     evaluating: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while a costly expression is evaluated in a thread: one at a time."""
 
     def __post_init__(self) -> None:
         self.expressions = Expressions(self.library.tree, matching_text, matches)
+        self.defaults = Defaults(self.expressions, self.library.engine.canonical, self.library.tree.namespaces)
+        self.reader.rules = DefaultRules(self.defaults, self.basic_mode)
 
     def authorise(self, session: SessionInfo) -> Authorise:
         """What a transaction on running asks before it makes the session's change: partial locks, access control."""
@@ -268,6 +304,26 @@ class Agent:
         for part in self.state_parts(wanted):
             root = merge(root, part.root)
         return root
+
+    def told_state(self, wanted: Selection = EVERYTHING) -> Container:
+        """As ``state``, from those sources alone that tell when they change, and without counters and gauges."""
+        root = Container(self.library.tree.data, {})
+        for feature in self.features:
+            for provider in feature.state:
+                node = self.library.tree.find(provider.top)
+                mine = _at(node, wanted) if provider.tells else None
+                made = None if mine is None else without_counters(build(node, provider.read(self), mine))
+                if made is not None and made.children:
+                    root = merge(root, _below_root(made))
+            for source in feature.telling_sources:
+                for part in source(self, wanted):
+                    root = merge(root, without_counters(part.root))
+        return root
+
+    def state_has_changed(self) -> None:
+        """A source that tells has changed."""
+        for callback in tuple(self.state_changed):
+            callback()
 
     def state_parts(self, wanted: Selection = EVERYTHING) -> Iterator[StatePart]:
         """The state of each source with its origin; where two give the same leaf the later one holds."""
@@ -322,12 +378,14 @@ UNKNOWN = "ietf-origin:unknown"
 class StateProvider:
     """Gives the state below one container that stands in no list, as ``data.build`` takes it.
 
-    What is dear to make should be a function or ``Rows``: it is made when somebody asks for it.
+    What is dear to make should be a function or ``Rows``: it is made when somebody asks for it.  ``tells``: the feature
+    calls ``Agent.state_has_changed`` when anything in it changes but counters.
     """
 
     top: str
     read: Callable[[Agent], Mapping[str, Any]]
     origin: str = SYSTEM
+    tells: bool = False
 
 
 StateSource = Callable[[Agent, Selection], Iterable[StatePart]]
@@ -353,6 +411,8 @@ class Feature:
     actions: Mapping[str, Handler] = field(default_factory=dict)
     state: tuple[StateProvider, ...] = ()
     state_sources: tuple[StateSource, ...] = ()
+    telling_sources: tuple[StateSource, ...] = ()
+    """Those of ``state_sources`` that call ``Agent.state_has_changed``."""
     capabilities: tuple[str, ...] = ()
     refusals: Mapping[str, str] = field(default_factory=dict)
     data_only: bool = False

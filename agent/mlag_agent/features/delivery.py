@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -17,10 +18,20 @@ from mlag_agent.notify.clock import Timer
 from mlag_agent.notify.notification import Notification
 from mlag_agent.notify.notifier import NETCONF_STREAM
 
-__all__ = ["Accepts", "Listener", "StreamDelivery"]
+__all__ = ["Accepts", "Claims", "Listener", "StreamDelivery"]
 
 Accepts = Callable[[Notification], bool]
 """A filter: whether the event is wanted."""
+
+
+@dataclass(slots=True)
+class Claims:
+    """Who has subscribed in which of the two ways, which do not go together in a session (RFC 8640 section 4)."""
+
+    create_subscription: set[SessionInfo] = field(default_factory=set)
+    """Sessions with a subscription of RFC 5277."""
+    has_dynamic: Callable[[SessionInfo], bool] = lambda session: False  # set by the other way's feature
+    """Whether a session has a subscription of RFC 8639."""
 
 
 class Listener(Protocol):

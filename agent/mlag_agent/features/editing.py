@@ -1,17 +1,34 @@
-"""What changes a datastore: edit-config, copy-config, delete-config, discard-changes; and validate (RFC 6241)."""
+"""What changes a datastore: edit-config, edit-data, copy-config, delete-config, discard-changes; and validate."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lxml import etree
 
 from mlag_agent.data.decode import Operation
 from mlag_agent.data.edit import Editor
 from mlag_agent.data.tree import Container, empty
 from mlag_agent.datastore.stores import Datastore
+from mlag_agent.datastore.turns import in_turns
 from mlag_agent.errors import ErrorTag, ErrorType, RpcError, RpcFailure
 from mlag_agent.features.base import OK, Agent, Reply, RpcInput, SessionInfo, missing_parameter
-from mlag_agent.features.parameters import datastore, source_tree
+from mlag_agent.features.parameters import datastore, source_tree, writable
+from mlag_agent.features.url import delete_document, given_config, url_of, write_document
 from mlag_agent.features.writing import write
 
-__all__ = ["copy_config", "delete_config", "discard_changes", "edit_config", "validate"]
+__all__ = ["copy_config", "delete_config", "discard_changes", "edit_config", "edit_data", "validate"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Edit:
+    """An edit of a datastore; ``test`` is the test-option, ``keep_going`` continue-on-error."""
+
+    target: Datastore
+    config: etree._Element
+    default: Operation
+    test: str | None = None
+    keep_going: bool = False
 
 
 async def edit_config(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Reply:
@@ -22,38 +39,61 @@ async def edit_config(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Repl
     """
     target = datastore(agent, rpc, "target")
     agent.stores.check_writable(target, session.session_id)
-    default = Operation(rpc.required("default-operation"))
-    test = rpc.leaf("test-option") if "test-option" in rpc else None
-    keep_going = rpc.leaf("error-option") == "continue-on-error"
-    config = rpc.element("config")
+    edit = _Edit(
+        target,
+        await _content(agent, rpc),
+        Operation(rpc.required("default-operation")),
+        rpc.leaf("test-option") if "test-option" in rpc else None,
+        keep_going=rpc.leaf("error-option") == "continue-on-error",
+    )
+    return await _edited(agent, session, edit)
+
+
+async def edit_data(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Reply:
+    """RFC 8526 section 3.1.2: as edit-config with rollback-on-error, on every datastore that can be written."""
+    target = writable(agent, rpc.required("datastore"))
+    agent.stores.check_writable(target, session.session_id)
+    edit = _Edit(target, await _content(agent, rpc), Operation(rpc.required("default-operation")))
+    return await _edited(agent, session, edit)
+
+
+async def _content(agent: Agent, rpc: RpcInput) -> etree._Element:
+    config = await given_config(agent, rpc)
     if config is None:
         raise RpcFailure(missing_parameter("config"))
+    return config
+
+
+async def _edited(agent: Agent, session: SessionInfo, edit: _Edit) -> Reply:
     problems: list[RpcError] = []
-    nodes = agent.reader.read(
-        config,
-        strict=agent.strict,
-        on_leniency=session.on_leniency,
-        problems=problems if keep_going else None,
+    number, target = session.session_id, edit.target
+    nodes = await in_turns(
+        agent.reader.steps(
+            edit.config,
+            strict=agent.strict,
+            on_leniency=session.on_leniency,
+            problems=problems if edit.keep_going else None,
+        )
     )
 
     if agent.access.active:
         agent.access.check_named(session, nodes)
 
     def edited() -> Container:
-        editor = Editor()
-        after = editor.apply(agent.stores.get(target, session.session_id), nodes, default)
+        editor = Editor(agent.reader.rules)
+        after = editor.apply(agent.stores.get(target, number), nodes, edit.default)
         problems.extend(editor.errors)
-        if problems and not keep_going:
+        if problems and not edit.keep_going:
             raise RpcFailure(*problems)
         return after
 
     try:
-        if test == "test-only":
+        if edit.test == "test-only":
             after = edited()
-            agent.check_edit(session, target, agent.stores.get(target, session.session_id), after)
+            agent.check_edit(session, target, agent.stores.get(target, number), after)
             agent.transactor.validate(after)
         else:
-            await write(agent, session, target, edited, validate=test == "test-then-set")
+            await write(agent, session, target, edited, validate=edit.test == "test-then-set")
     except RpcFailure as failure:
         # With continue-on-error the wrong values left out before count as well.
         raise RpcFailure(*dict.fromkeys((*problems, *failure.errors))) from failure
@@ -64,14 +104,17 @@ async def edit_config(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Repl
 
 async def copy_config(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Reply:
     """RFC 6241 section 7.3.  The candidate is only checked for types, as by edit-config; the others entirely."""
+    url = url_of(rpc.container("target"))
+    if url is not None:
+        return await _copy_to_url(agent, session, rpc, url)
     target = datastore(agent, rpc, "target")
     agent.stores.check_writable(target, session.session_id)
     source = rpc.container("source")
     if _names(source, target):
         words = f"source and target are both {target}"
         raise RpcFailure(RpcError(ErrorTag.INVALID_VALUE, words, type=ErrorType.PROTOCOL))
-    if source is not None and source.element("config") is not None:
-        root = source_tree(agent, session, rpc)
+    root = await _given_tree(agent, session, source)
+    if root is not None:
         await write(agent, session, target, lambda: root)
         return OK
     # To save running needs the right to copy alone; any other copy is a read and a write (RFC 8341 section 3.2.6).
@@ -85,6 +128,29 @@ async def copy_config(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Repl
     return OK
 
 
+async def _given_tree(agent: Agent, session: SessionInfo, source: RpcInput | None) -> Container | None:
+    """The configuration of an inline ``<config>`` or of a URL; None when the source is a datastore."""
+    config = await given_config(agent, source)
+    if config is None:
+        return None
+    return agent.reader.tree(config, strict=agent.strict, on_leniency=session.on_leniency)
+
+
+async def _copy_to_url(agent: Agent, session: SessionInfo, rpc: RpcInput, url: str) -> Reply:
+    """RFC 6241 section 8.8.5.2: what the session may read; the document is replaced as a whole."""
+    source = rpc.container("source")
+    if url_of(source) == url:
+        words = "source and target are the same URL"
+        raise RpcFailure(RpcError(ErrorTag.INVALID_VALUE, words, type=ErrorType.PROTOCOL))
+    root = await _given_tree(agent, session, source)
+    if root is None:
+        root = source_tree(agent, session, rpc)
+        if agent.access.active:
+            root = agent.access.readable(session, root)
+    await write_document(agent, url, root)
+    return OK
+
+
 def _names(source: RpcInput | None, wanted: Datastore) -> bool:
     """Whether a source is this datastore, by its element or by its identity."""
     if source is None:
@@ -95,6 +161,10 @@ def _names(source: RpcInput | None, wanted: Datastore) -> bool:
 
 async def delete_config(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Reply:
     """RFC 6241 section 7.4; of the datastores, the module allows startup alone."""
+    url = url_of(rpc.container("target"))
+    if url is not None:
+        await delete_document(agent, url)
+        return OK
     target = datastore(agent, rpc, "target")
     agent.stores.check_writable(target, session.session_id)
     nothing = empty(agent.library.tree.data)
@@ -112,5 +182,6 @@ async def discard_changes(agent: Agent, session: SessionInfo, rpc: RpcInput) -> 
 
 async def validate(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Reply:
     """RFC 6241 section 8.6.4.1."""
-    agent.transactor.validate(source_tree(agent, session, rpc))
+    root = await _given_tree(agent, session, rpc.container("source"))
+    agent.transactor.validate(source_tree(agent, session, rpc) if root is None else root)
     return OK

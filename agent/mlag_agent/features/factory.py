@@ -6,6 +6,7 @@ docs/decisions/029-factory-reset.md says what a reset takes away and what it lea
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 from lxml import etree
@@ -16,13 +17,13 @@ from mlag_agent.datastore.payload import PayloadReader
 from mlag_agent.datastore.persist import Journal
 from mlag_agent.datastore.stores import Datastore
 from mlag_agent.datastore.subscriber import ChangeSet
-from mlag_agent.datastore.transaction import Transactor
+from mlag_agent.datastore.transaction import Authorise, Transactor
 from mlag_agent.errors import RpcFailure, SettingsError
 from mlag_agent.features.base import OK, Agent, Feature, Reply, RpcInput, SessionInfo
 from mlag_agent.schema.library import SchemaLibrary
 from mlag_agent.schema.nodes import ModuleRequest
 
-__all__ = ["FEATURE", "factory_configuration"]
+__all__ = ["FEATURE", "factory_configuration", "reset_configuration"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -83,6 +84,19 @@ class _Reset:
         self._agent.stores.discard_all()
 
 
+async def reset_configuration(
+    agent: Agent,
+    wanted: Callable[[], Container],
+    *,
+    authorise: Authorise | None = None,
+    by: SessionInfo | None = None,
+) -> None:
+    """Running and startup as they were at first; what the device cannot have now is shown as state."""
+    await agent.transactor.apply(wanted, restoring=True, companion=_Reset(agent), authorise=authorise, by=by)
+    if agent.stores.startup is not None:
+        agent.store_startup(agent.factory, by=by)
+
+
 async def _factory_reset(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Reply:
     """RFC 8808 section 2.  What the device cannot have now is shown as state: a reset is not refused for a port."""
     number = session.session_id
@@ -96,9 +110,7 @@ async def _factory_reset(agent: Agent, session: SessionInfo, rpc: RpcInput) -> R
     def unlocked(change: ChangeSet) -> None:
         stores.partial_locks.check(number, change.old, change.new)
 
-    await agent.transactor.apply(wanted, restoring=True, companion=_Reset(agent), authorise=unlocked, by=session)
-    if stores.startup is not None:
-        agent.store_startup(agent.factory, by=session)
+    await reset_configuration(agent, wanted, authorise=unlocked, by=session)
     if agent.journal is not None:
         kept = Datastore.RUNNING if stores.startup is None else Datastore.STARTUP
         agent.journal.reset(kept, encode_children(agent.factory, agent.library.tree.namespaces))

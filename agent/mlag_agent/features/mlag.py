@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from ipaddress import ip_address
 from typing import Any, Literal, assert_never
 
@@ -13,7 +13,8 @@ from mlag_agent.datastore.subscriber import ChangeSet
 from mlag_agent.errors import ApplyRefused, ErrorTag, RpcError, RpcFailure
 from mlag_agent.features.base import Agent, Feature, StateProvider
 from mlag_agent.features.events import publish
-from mlag_agent.mlag import ChannelConfig, Engine, EngineRefused, GroupConfig, Plan
+from mlag_agent.mlag import ChannelConfig, DetectionConfig, Engine, EngineRefused, GroupConfig, PeerLinkKind, Plan
+from mlag_agent.mlag.config import DEFAULT_PRIORITY, DEFAULT_RATE
 from mlag_agent.mlag.state import (
     AuthenticationFailure,
     ChannelDown,
@@ -22,8 +23,12 @@ from mlag_agent.mlag.state import (
     EngineEvent,
     EngineState,
     EntryLimit,
+    PairingFailed,
+    PairingResumed,
+    PairingState,
     PeerLinkDown,
     PeerLinkUp,
+    RoleChanged,
 )
 from mlag_agent.models import DeviceModel
 from mlag_agent.schema.nodes import ModuleRequest, SchemaTree
@@ -72,25 +77,51 @@ def group_config(root: Container, sealer: Sealer) -> GroupConfig | None:
         group_id=int(group.leaf("id") or 0),
         password=None if sealed is None else sealer.opened(sealed),
         channel=_channel(group),
-        **rates,
+        arp_rate=rates.get("arp_rate", DEFAULT_RATE),
+        nd_rate=rates.get("nd_rate", DEFAULT_RATE),
+        priority=int(group.leaf("priority") or DEFAULT_PRIORITY),
+        peer_link=_peer_link(root),
+        detection=_detection(group),
     )
 
 
-def _channel(group: Container) -> ChannelConfig | None:
-    source = group.container("peer-link-source")
-    if source is None:
-        return None
+def _peer_link(root: Container) -> PeerLinkKind | None:
+    """What the interface that is the peer-link is; the model allows one."""
+    interfaces = root.named("interfaces")
+    for row in interfaces.entries("interface") if isinstance(interfaces, Container) else ():
+        m_lag = row.named("m-lag")
+        link = m_lag.container("peer-link") if isinstance(m_lag, Container) else None
+        if link is not None:
+            virtual = link.schema.child("virtual-link") is not None and link.leaf("virtual-link") is not None
+            return PeerLinkKind.VIRTUAL if virtual else PeerLinkKind.PHYSICAL
+    return None
+
+
+def _forms(holder: Container | None) -> Iterator[tuple[Literal[4, 6], Container]]:
+    """The container of an address family: the model allows one of them."""
     families: tuple[tuple[str, Literal[4, 6]], ...] = (("ipv4", 4), ("ipv6", 6))
-    for name, family in families:
-        form = source.container(name) if source.schema.child(name) is not None else None
+    for name, family in families if holder is not None else ():
+        assert holder is not None
+        form = holder.container(name) if holder.schema.child(name) is not None else None
         if form is not None:
-            return ChannelConfig(
-                family=family,
-                local_address=ip_address(form.leaf("local-address") or ""),
-                peer_address=ip_address(form.leaf("peer-address") or ""),
-                vpn_instance=form.leaf("vpn-instance"),
-                tcp_port=int(form.leaf("tcp-port") or 0),
-            )
+            yield family, form
+
+
+def _detection(group: Container) -> DetectionConfig | None:
+    for family, form in _forms(group.container("dual-active-detection")):
+        return DetectionConfig(family, ip_address(form.leaf("local-address") or ""), form.leaf("vpn-instance"))
+    return None
+
+
+def _channel(group: Container) -> ChannelConfig | None:
+    for family, form in _forms(group.container("peer-link-source")):
+        return ChannelConfig(
+            family=family,
+            local_address=ip_address(form.leaf("local-address") or ""),
+            peer_address=ip_address(form.leaf("peer-address") or ""),
+            vpn_instance=form.leaf("vpn-instance"),
+            tcp_port=int(form.leaf("tcp-port") or 0),
+        )
     return None
 
 
@@ -98,7 +129,11 @@ class EngineSubscriber:
     """Two phases of the engine as those of a transaction (ARCHITECTURE section 5)."""
 
     name: str = "synchronisation engine"
-    paths: tuple[str, ...] = (GROUP, "/dfs-m-lag:m-lag/global")
+    paths: tuple[str, ...] = (
+        GROUP,
+        "/dfs-m-lag:m-lag/global",
+        "/ietf-interfaces:interfaces/interface/dfs-m-lag-interfaces:m-lag",
+    )
 
     def __init__(self, engine: Engine, sealer: Sealer) -> None:
         self._engine = engine
@@ -147,12 +182,13 @@ class EngineEvents:
         self._engine.subscribe(self.happened)
 
     def happened(self, event: EngineEvent) -> None:
-        """Publish one event."""
+        """Publish one event, and tell those who watch the state."""
         config = self._engine.config
         if config is not None:
             self._group = config.group_id
         name, values = _notification(event)
         publish(self._agent, f"dfs-m-lag:{name}", {"dfs-group-id": self._group, **values}, time=event.at)
+        self._agent.state_has_changed()
 
 
 def _notification(event: EngineEvent) -> tuple[str, Mapping[str, Any]]:
@@ -172,6 +208,12 @@ def _notification(event: EngineEvent) -> tuple[str, Mapping[str, Any]]:
             return "sync-entry-limit", {"type": kind, "capacity": capacity}
         case AuthenticationFailure(link=link, detail=detail):
             return "authentication-failed", {"link": link, "detail": detail or None}
+        case PairingFailed(causation=causation, detail=detail):
+            return "dfs-pairing-failed", {"causation": causation, "detail": detail or None}
+        case PairingResumed(role=role):
+            return "dfs-pairing-resumed", {"role": role}
+        case RoleChanged(old=old, new=new):
+            return "dfs-role-changed", {"old-role": old, "new-role": new}
         case _ as never:
             assert_never(never)
 
@@ -195,13 +237,14 @@ def feature(engine: Engine, model: DeviceModel) -> Feature:
             ModuleRequest(model.deviations),
             ModuleRequest("ietf-network-instance"),
         ),
-        state=(StateProvider("/dfs-m-lag:m-lag", read),),
+        state=(StateProvider("/dfs-m-lag:m-lag", read, tells=True),),
     )
 
 
 def _state(state: EngineState) -> dict[str, Any]:
     link, peer = state.peer_link, state.peer
     return {
+        **_pairing_state(state.pairing),
         "peer-link": {
             "oper-status": _status(up=link.up),
             "last-change": link.last_change,
@@ -219,6 +262,38 @@ def _state(state: EngineState) -> dict[str, Any]:
             "tcp-port": peer.tcp_port,
         },
         "sync-channel": _channel_state(state.channel),
+    }
+
+
+def _pairing_state(pairing: PairingState | None) -> dict[str, Any]:
+    if pairing is None:
+        return {}
+    local = pairing.nodes[0]
+    return {
+        "system-id": local.system_mac.hex(":"),
+        "sys-name": local.name,
+        "pair-state": "paired" if pairing.paired else "unpaired",
+        "last-change": pairing.last_change,
+        "nodes": {
+            "node": [
+                {
+                    "node-id": number,
+                    "is-local": node.is_local,
+                    "dfs-group-id": node.group_id,
+                    "priority": node.priority,
+                    "dual-active-address": node.dual_active_address,
+                    "vpn-instance": node.vpn_instance,
+                    "role": node.role,
+                    "causation": node.causation,
+                    "detail": (pairing.detail or None) if node.is_local else None,
+                    "system-id": node.system_mac.hex(":"),
+                    "sys-name": node.name,
+                    "version": node.version,
+                    "device-type": node.model,
+                }
+                for number, node in enumerate(pairing.nodes, 1)
+            ]
+        },
     }
 
 

@@ -6,8 +6,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mlag_agent.data.encode import escape
+from mlag_agent.datastore.partial import PartialLock
+from mlag_agent.datastore.stores import Datastore
 from mlag_agent.errors import ErrorTag, InfoElement, RpcError, RpcFailure
 from mlag_agent.features.base import Agent, Data, Feature, Reply, RpcInput, SessionInfo, StateProvider
+from mlag_agent.features.partial_lock import instance_identifier
 from mlag_agent.schema.library import Form
 from mlag_agent.schema.nodes import ModuleRequest
 
@@ -63,6 +66,8 @@ def _state(agent: Agent) -> Mapping[str, Any]:
         row: dict[str, Any] = {"name": datastore.value}
         if lock is not None:
             row["locks"] = {"global-lock": {"locked-by-session": lock.session_id, "locked-time": lock.since}}
+        elif datastore is Datastore.RUNNING and agent.stores.partial_locks:
+            row["locks"] = {"partial-lock": [_partial_lock(partial) for partial in agent.stores.partial_locks]}
         datastores.append(row)
     return {
         "capabilities": {"capability": agent.capabilities},
@@ -70,6 +75,16 @@ def _state(agent: Agent) -> Mapping[str, Any]:
         "schemas": {"schema": lambda: list(_schemas(agent))},
         "sessions": {"session": agent.sessions.describe},
         "statistics": agent.sessions.statistics,
+    }
+
+
+def _partial_lock(lock: PartialLock) -> Mapping[str, Any]:
+    return {
+        "lock-id": lock.lock_id,
+        "locked-by-session": lock.session_id,
+        "locked-time": lock.since,
+        "select": lock.select,
+        "locked-node": [instance_identifier(node) for node in lock.nodes],
     }
 
 

@@ -94,7 +94,7 @@ def _state(agent: Agent) -> Mapping[str, Any]:
     control = agent.access
     return {
         # The setting that turns access control off is stronger than what is configured.
-        "enable-nacm": None if control.enforced else False,
+        "enable-nacm": None if control.active else False,
         "denied-operations": control.denied_operations % 2**32,
         "denied-data-writes": control.denied_data_writes % 2**32,
         "denied-notifications": control.denied_notifications % 2**32,

@@ -16,7 +16,7 @@ from mlag_agent.errors import SettingsError
 from mlag_agent.features import commit, editing, locks, sessions
 from mlag_agent.features.base import Agent, Feature, Handler, Reply, RpcInput, SessionInfo
 from mlag_agent.features.parameters import datastore
-from mlag_agent.features.reading import read_filter, read_reply
+from mlag_agent.features.reading import read_filter, read_mode, read_reply
 from mlag_agent.schema.nodes import ModuleRequest
 
 __all__ = ["Modes", "feature", "private_candidate"]
@@ -31,6 +31,7 @@ class Modes:
     candidate: CandidateMode = "shared"
     writable_running: bool = True
     startup: bool = False
+    url_schemes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.candidate == "none" and not self.writable_running:
@@ -49,6 +50,8 @@ def feature(modes: Modes) -> Feature:
         enabled |= {"candidate": ("1.0",), "confirmed-commit": ("1.0", "1.1")}
     if modes.startup:
         enabled["startup"] = ("1.0",)
+    if modes.url_schemes:
+        enabled["url"] = (f"1.0?scheme={','.join(modes.url_schemes)}",)
     return Feature(
         name="netconf",
         modules=(ModuleRequest("ietf-netconf", tuple(sorted(enabled))),),
@@ -117,9 +120,10 @@ def _parameters(name: str, words: str, *, both: bool) -> Iterator[tuple[str, str
 async def _get(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Reply:
     wanted = read_filter(agent, session, rpc)
     state = agent.state(EVERYTHING if wanted is None else wanted.selection)
-    return await read_reply(agent, session, merge(agent.stores.running, state), wanted)
+    return await read_reply(agent, session, merge(agent.stores.running, state), wanted, read_mode(agent, rpc))
 
 
 async def _get_config(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Reply:
     root = agent.stores.get(datastore(agent, rpc, "source"), session.session_id)
-    return await read_reply(agent, session, root, read_filter(agent, session, rpc))
+    wanted = read_filter(agent, session, rpc)
+    return await read_reply(agent, session, root, wanted, read_mode(agent, rpc), config_only=True)

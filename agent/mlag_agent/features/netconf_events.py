@@ -136,7 +136,7 @@ def edits(found: Sequence[Change], limit: int = MAX_EDITS) -> Sequence[Mapping[s
 def _each(found: Iterable[Change]) -> Iterator[tuple[str, str]]:
     """Target and operation of every edit; a whole list or leaf-list has no instance-identifier."""
     for change in found:
-        if change.schema.kind is Kind.LEAF_LIST:
+        if change.schema.kind is Kind.LEAF_LIST and not change.schema.secret:
             old, new = (
                 dict.fromkeys(node.values) if isinstance(node, LeafList) else {} for node in (change.old, change.new)
             )
@@ -144,10 +144,11 @@ def _each(found: Iterable[Change]) -> Iterator[tuple[str, str]]:
             yield from ((_value(change.path, value), "create") for value in new if value not in old)
             if old.keys() != new.keys():
                 continue
-        elif change.schema.kind is not Kind.LIST or change.path.endswith("]"):
+        elif change.schema.kind not in (Kind.LIST, Kind.LEAF_LIST) or change.path.endswith("]"):
             yield change.path, change.kind
             continue
-        yield "".join(_steps(change.path)[:-1]), "merge"  # an order by the user has changed
+        # An order by the user has changed, or values that must not be told: what stands above them.
+        yield "".join(_steps(change.path)[:-1]), "merge"
 
 
 def _value(path: str, value: str) -> str:

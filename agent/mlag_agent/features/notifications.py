@@ -7,7 +7,7 @@ has come to its stopTime.  It ends with its session.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from lxml import etree
@@ -16,7 +16,7 @@ from mlag_agent.data.edit_node import NETCONF_NS
 from mlag_agent.data.xpath import XPathError
 from mlag_agent.errors import ErrorTag, ErrorType, InfoElement, RpcError, RpcFailure
 from mlag_agent.features.base import OK, Agent, Feature, Reply, RpcInput, SessionInfo, StateProvider
-from mlag_agent.features.delivery import Accepts, StreamDelivery
+from mlag_agent.features.delivery import Accepts, Claims, StreamDelivery
 from mlag_agent.features.event_filter import subtree, xpath
 from mlag_agent.features.events import make
 from mlag_agent.notify.notifier import UnknownStream
@@ -30,26 +30,27 @@ CAPABILITIES = (
 )
 
 
-def feature() -> Feature:
-    """The modules, for one agent."""
-    subscribed: dict[int, _Subscription] = {}
+def feature(claims: Claims) -> Feature:
+    """The modules, for one agent; ``claims`` keeps a session to one way of subscribing."""
 
     async def create_subscription(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Reply:
         """RFC 5277 section 2.1.1."""
-        number = session.session_id
-        if number in subscribed:
+        if claims.has_dynamic(session):
+            words = "this session has established subscriptions of RFC 8639; use another session (RFC 8640 section 4)"
+            raise RpcFailure(RpcError(ErrorTag.OPERATION_NOT_SUPPORTED, words, type=ErrorType.PROTOCOL))
+        if session in claims.create_subscription:
             words = "this session has a subscription; it ends at its stopTime, or with the session"
             raise RpcFailure(RpcError(ErrorTag.IN_USE, words, type=ErrorType.PROTOCOL))
         subscription = _Subscription(agent, session, rpc)
-        subscribed[number] = subscription
+        claims.create_subscription.add(session)
 
         def over() -> None:
+            forget()
             subscription.delivery.end()
-            if subscribed.get(number) is subscription:
-                del subscribed[number]
+            claims.create_subscription.discard(session)
 
         subscription.over = over
-        session.at_end(over)
+        forget = session.at_end(over)
         session.after_reply(subscription.delivery.begin)
         return OK
 
@@ -146,8 +147,8 @@ def _time(rpc: RpcInput, name: str) -> datetime | None:
     if text is None:
         return None
     try:
-        return datetime.fromisoformat(text)
-    except ValueError as error:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         words = f"{name} {text} is no time that there was: {error}"
         raise RpcFailure(_bad(name, words, ErrorTag.INVALID_VALUE)) from error
 

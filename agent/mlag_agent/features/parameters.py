@@ -7,7 +7,7 @@ from mlag_agent.datastore.stores import Datastore
 from mlag_agent.errors import ErrorTag, ErrorType, InfoElement, RpcError, RpcFailure
 from mlag_agent.features.base import Agent, RpcInput, SessionInfo, missing_parameter
 
-__all__ = ["FACTORY_DEFAULT", "conventional", "datastore", "datastore_tree", "source_tree"]
+__all__ = ["FACTORY_DEFAULT", "conventional", "datastore", "datastore_tree", "source_tree", "writable"]
 
 FACTORY_DEFAULT = "ietf-factory-default:factory-default"
 
@@ -35,6 +35,15 @@ def conventional(agent: Agent, identity: str) -> Datastore:
     return found
 
 
+def writable(agent: Agent, identity: str) -> Datastore:
+    """The datastore that edit-data may edit (RFC 8526 section 3.1.2); raises RpcFailure (invalid-value)."""
+    found = _BY_IDENTITY.get(identity)
+    if found is None or found not in agent.stores.writable:
+        known = ", ".join(f"ietf-datastores:{each}" for each in agent.stores.writable)
+        raise _not_a_datastore(identity, f"{known} to be edited")
+    return found
+
+
 def datastore_tree(agent: Agent, session: SessionInfo, identity: str) -> Container:
     """What a configuration datastore holds, read-only ones included; raises RpcFailure (invalid-value)."""
     if identity == FACTORY_DEFAULT:
@@ -54,12 +63,8 @@ def _not_a_datastore(identity: str, known: str) -> RpcFailure:
 
 
 def source_tree(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Container:
-    """The configuration of a ``source``: a datastore or an inline ``<config>``."""
+    """The configuration of a ``source`` that names a datastore."""
     source = rpc.container("source")
-    if source is not None:
-        config = source.element("config")
-        if config is not None:
-            return agent.reader.tree(config, strict=agent.strict, on_leniency=session.on_leniency)
-        if "datastore" in source:
-            return datastore_tree(agent, session, source.required("datastore"))
+    if source is not None and "datastore" in source:
+        return datastore_tree(agent, session, source.required("datastore"))
     return agent.stores.get(datastore(agent, rpc, "source"), session.session_id)

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from mlag_agent.features.base import Agent, Feature, StateProvider
+from mlag_agent.features.parameters import FACTORY_DEFAULT
 from mlag_agent.schema.nodes import Module, ModuleRequest
 
-__all__ = ["FEATURE", "capability"]
+__all__ = ["FEATURE", "capabilities"]
 
 SET_NAME = "all"
 
@@ -23,7 +24,9 @@ def _submodules(module: Module) -> list[dict[str, Any]]:
 
 def _library(agent: Agent) -> Mapping[str, Any]:
     modules = agent.library.tree.modules.values()
-    datastores = [f"ietf-datastores:{datastore}" for datastore in agent.stores.supported]
+    datastores = [f"ietf-datastores:{name}" for name in (*agent.stores.supported, "operational")]
+    if FACTORY_DEFAULT in agent.library.tree.derived:
+        datastores.append(FACTORY_DEFAULT)
     return {
         "content-id": agent.library.content_id,
         "module-set": [
@@ -73,13 +76,17 @@ def _modules_state(agent: Agent) -> Mapping[str, Any]:
     }
 
 
-def capability(content_id: str) -> str:
-    """The capability of RFC 7895 section 2.2, with the revision of the module that is implemented.
+def capabilities(content_id: str) -> tuple[str, str]:
+    """What announces this module, with the same digest of what is served as in the tree.
 
-    yang-library:1.1 (RFC 8526 section 2) is that of a server with get-data and the operational datastore, which this
-    one has not: a client would ask for them.
+    Version 1.1 (RFC 8526 section 2) tells clients of RFC 8525 that there are get-data and the operational datastore;
+    1.0 (RFC 7895 section 2.2) tells older ones that ``modules-state`` is served.  Those that know both take 1.1.
     """
-    return f"urn:ietf:params:netconf:capability:yang-library:1.0?revision=2019-01-04&module-set-id={content_id}"
+    base = "urn:ietf:params:netconf:capability:yang-library"
+    return (
+        f"{base}:1.0?revision=2019-01-04&module-set-id={content_id}",
+        f"{base}:1.1?revision=2019-01-04&content-id={content_id}",
+    )
 
 
 FEATURE = Feature(

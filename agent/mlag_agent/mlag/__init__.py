@@ -5,6 +5,7 @@ from __future__ import annotations
 from mlag_agent.mlag.apply import Plan
 from mlag_agent.mlag.config import (
     ChannelConfig,
+    DetectionConfig,
     DeviceIdentity,
     DownReason,
     EngineTimers,
@@ -15,6 +16,7 @@ from mlag_agent.mlag.config import (
     Fault,
     GroupConfig,
     Link,
+    PeerLinkKind,
     Role,
     TableCapacity,
 )
@@ -35,6 +37,7 @@ from mlag_agent.mlag.fabric_loopback import LoopbackFabric
 __all__ = [
     "AddressUnavailable",
     "ChannelConfig",
+    "DetectionConfig",
     "DeviceIdentity",
     "DownReason",
     "Engine",
@@ -52,6 +55,7 @@ __all__ = [
     "Link",
     "LoopbackFabric",
     "PeerLinkAddresses",
+    "PeerLinkKind",
     "Plan",
     "PlanError",
     "PortInUse",

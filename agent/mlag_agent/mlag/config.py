@@ -13,9 +13,11 @@ from typing import Literal
 
 __all__ = [
     "DEFAULT_CAPACITY",
+    "DEFAULT_PRIORITY",
     "DEFAULT_RATE",
     "MAX_NAME_BYTES",
     "ChannelConfig",
+    "DetectionConfig",
     "DeviceIdentity",
     "DownReason",
     "EngineTimers",
@@ -27,6 +29,7 @@ __all__ = [
     "GroupConfig",
     "IPAddress",
     "Link",
+    "PeerLinkKind",
     "Role",
     "TableCapacity",
 ]
@@ -35,6 +38,9 @@ IPAddress = IPv4Address | IPv6Address
 
 DEFAULT_RATE = 2000
 """Entries per second; default and maximum of 'arp remote-backup-rate limit' and 'ipv6 nd remote-backup-rate limit'."""
+
+DEFAULT_PRIORITY = 100
+"""Of 'priority'."""
 
 DEFAULT_CAPACITY = 16384
 """Dynamic entries of one table: a usual size of the software tables of this class of switch, and a setting."""
@@ -115,6 +121,13 @@ class Link(StrEnum):
     PEER_LINK = "peer-link"
 
 
+class PeerLinkKind(StrEnum):
+    """'peer-link 1 [ virtual-link ]': what the interface that is configured as the peer-link is."""
+
+    PHYSICAL = "physical"
+    VIRTUAL = "virtual"
+
+
 class Fault(StrEnum):
     """``mlag-simulator:fault``; acts on what this device sends, ``cut`` on both directions."""
 
@@ -160,11 +173,25 @@ class ChannelConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class DetectionConfig:
+    """'dual-active detection source ip(v6)': the addresses of the heartbeat, of IP version ``family``."""
+
+    family: Literal[4, 6]
+    local_address: IPAddress
+    vpn_instance: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.local_address.version != self.family:
+            raise ValueError(f"the source of dual-active detection must be an IPv{self.family} address")
+
+
+@dataclass(frozen=True, slots=True)
 class GroupConfig:
     """The DFS group as the engine sees it.
 
     ``password``: clear text, ``None`` without authentication; never in ``repr``. ``arp_rate`` and ``nd_rate`` are in
-    entries per second; ``None`` is unlimited (benches; YANG cannot say it).
+    entries per second; ``None`` is unlimited (benches; YANG cannot say it).  ``peer_link``: None when no interface is
+    configured as the peer-link, which the simulated device has all the same.
     """
 
     group_id: int
@@ -172,10 +199,15 @@ class GroupConfig:
     channel: ChannelConfig | None = None
     arp_rate: int | None = DEFAULT_RATE
     nd_rate: int | None = DEFAULT_RATE
+    priority: int = DEFAULT_PRIORITY
+    peer_link: PeerLinkKind | None = None
+    detection: DetectionConfig | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.group_id <= 255:
             raise ValueError(f"group id {self.group_id} is outside 0..255")
+        if not 1 <= self.priority <= 254:
+            raise ValueError(f"priority {self.priority} is outside 1..254")
         for name, rate in (("arp_rate", self.arp_rate), ("nd_rate", self.nd_rate)):
             if rate is not None and rate < 1:
                 raise ValueError(f"{name} {rate} is below 1 entry per second")
@@ -187,19 +219,22 @@ class GroupConfig:
 
 @dataclass(frozen=True, slots=True)
 class DeviceIdentity:
-    """What a device says of itself in its hello: ``system_mac`` is six bytes, ``priority`` 1 to 254 ('priority')."""
+    """What a device says of itself in its hello.
+
+    ``system_mac`` is six bytes; ``family``: the class of device and chips, of which both of a pair are.
+    """
 
     name: str
     model: str = "mlag-agent"
     system_mac: bytes = b"\x02\x00\x00\x00\x00\x01"
-    priority: int = 100
+    family: str = "mlag-agent"
+    version: str = "V300R023C00"
 
     def __post_init__(self) -> None:
         if len(self.system_mac) != 6:
             raise ValueError("a system MAC has six bytes")
-        if not 1 <= self.priority <= 254:
-            raise ValueError(f"priority {self.priority} is outside 1..254")
-        for name, text in (("name", self.name), ("model", self.model)):
+        texts = (("name", self.name), ("model", self.model), ("family", self.family), ("version", self.version))
+        for name, text in texts:
             if not 1 <= len(text.encode()) <= MAX_NAME_BYTES:
                 raise ValueError(f"a device {name} has 1 to {MAX_NAME_BYTES} bytes")
 

@@ -34,6 +34,7 @@ from mlag_agent.mlag.fabric import Connection, Fabric
 from mlag_agent.mlag.hub import EventHub
 from mlag_agent.mlag.link import EntryLink, LinkSettings
 from mlag_agent.mlag.messages import NONCE_SIZE, Announcement, CloseCause
+from mlag_agent.mlag.pairing import PairingFacts, PairingTracker
 from mlag_agent.mlag.peerlink import PeerLink
 from mlag_agent.mlag.reasons import Cause, ChannelFacts, channel_mismatch, derive_reason
 from mlag_agent.mlag.session import SessionEvent
@@ -123,6 +124,7 @@ class Engine:
         self._established = 0
         self._channel_change = self._peer_link_change = wall()
         self._peer_link_up = False
+        self._pairing = PairingTracker(wall, self._timers.hello_hold)
         self._cause = Cause(DownReason.UNCONFIGURED, "no peer-link source is configured on this device")
         self._alarmed: set[Link] = set()
         self._alarm_counts: dict[Link, int] = {}
@@ -263,6 +265,7 @@ class Engine:
                 detail=self._peer_link_detail(),
             ),
             peer=None if peer is None else peer_state(peer),
+            pairing=self._pairing.state(),
             channel=self._channel_state(),
             tables=self.tables(),
             faults=tuple(faults.state() for faults in self._fabric.faults.values()),
@@ -333,6 +336,7 @@ class Engine:
         for link in self._links.values():
             link.tick()
         self._update_peer_link()
+        self._update_pairing()
         self._update_reason()
         self._raise_alarms()
         if self._sync.pump():
@@ -343,7 +347,7 @@ class Engine:
     def _arm(self) -> None:
         """Set the one timer to the nearest deadline of any part."""
         now = self._now()
-        due = [self._hello.next_deadline(), self._sync.next_deadline(now)]
+        due = [self._hello.next_deadline(), self._sync.next_deadline(now), self._pairing.next_deadline()]
         due += [link.next_deadline() for link in self._links.values()]
         if self._grace_end is not None:
             due.append(self._grace_end[1])
@@ -421,6 +425,17 @@ class Engine:
             detail = "no valid hello has arrived since" if violation is None else violation.detail
             self._emit(PeerLinkDown(self._peer_link_change, detail))
 
+    def _update_pairing(self) -> None:
+        mine = self._announced(self._applier.config)
+        facts = None
+        if mine is not None:
+            hello, peer_link = self._hello, self._fabric.peer_link
+            down = self._fabric.faults[Link.PEER_LINK].fault is Fault.CUT
+            down = down or peer_link is None or peer_link.send_error is not None
+            facts = PairingFacts(mine, hello.peer, hello.violation, hello.unheard, down)
+        for event in self._pairing.update(facts, self._now()):
+            self._emit(event)
+
     def _update_reason(self) -> None:
         if self._channel.active is not None:
             return
@@ -487,7 +502,8 @@ class Engine:
             password = None if new is None else new.password
             self._configure_channel(new, mine, CloseCause.RECONFIGURED, detail)
             self._configure_stream(mine, password)
-            self._hello.configure(mine, password, self._now())
+        if mine != self._announced(old) or standing(old) != standing(new):
+            self._hello.configure(mine, None if new is None else new.password, self._now())
             self._send_hellos()
         if new is None:
             self._sync.forget_peer()

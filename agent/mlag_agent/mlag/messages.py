@@ -11,7 +11,14 @@ from enum import StrEnum
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
-from mlag_agent.mlag.config import MAX_NAME_BYTES, ChannelConfig, DownReason, EntryType
+from mlag_agent.mlag.config import (
+    MAX_NAME_BYTES,
+    ChannelConfig,
+    DetectionConfig,
+    DownReason,
+    EntryType,
+    PeerLinkKind,
+)
 from mlag_agent.mlag.wire import ProtocolViolation
 
 __all__ = [
@@ -52,7 +59,9 @@ _KEY_VLAN: Final = {EntryType.ARP: struct.Struct(">4xH"), EntryType.ND: struct.S
 _TYPE_CODE: Final = {EntryType.ARP: b"\x01", EntryType.ND: b"\x02"}
 _TYPE_OF_CODE: Final = {1: EntryType.ARP, 2: EntryType.ND}
 
-_ANNOUNCEMENT: Final = struct.Struct(">16s16sBB6sIBH16s16s")
+_ANNOUNCEMENT: Final = struct.Struct(">16s16sBB6sIBH16s16sBB16s")
+_LINK_CODE: Final = {None: 0, PeerLinkKind.PHYSICAL: 1, PeerLinkKind.VIRTUAL: 2}
+_LINK_OF_CODE: Final = {code: kind for kind, code in _LINK_CODE.items()}
 
 
 class CloseCause(StrEnum):
@@ -67,8 +76,10 @@ class CloseCause(StrEnum):
 class Announcement:
     """What a hello says: the device, its group, and the parameters of its channel (``None``: it has none).
 
-    ``hold_ms`` is the sender's hold time in milliseconds. ``nonce`` is fresh for each session (TCP hello) or start of
-    the agent (DFS hello); ``echo`` is the nonce last heard from the other side, all zero when none was.
+    ``family`` and ``version`` decide on whether two devices can pair, ``peer_link`` and ``detection`` are the sender's
+    configuration of that name.  ``hold_ms`` is the sender's hold time in milliseconds. ``nonce`` is fresh for each
+    session (TCP hello) or start of the agent (DFS hello); ``echo`` is the nonce last heard from the other side, all
+    zero when none was.
     """
 
     device: str
@@ -80,6 +91,10 @@ class Announcement:
     channel: ChannelConfig | None
     nonce: bytes = NO_NONCE
     echo: bytes = NO_NONCE
+    family: str = "mlag-agent"
+    version: str = "V300R023C00"
+    peer_link: PeerLinkKind | None = None
+    detection: DetectionConfig | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +110,14 @@ def _broken(detail: str) -> ProtocolViolation:
 
 
 def encode_announcement(announcement: Announcement) -> bytes:
-    """Fixed part, then device, model and VPN instance name, each with a length of one byte."""
+    """Fixed part, then device, model, family, version and both VPN instances, each with a length of one byte."""
     channel = announcement.channel
     family, port, local, peer, vpn = 0, 0, b"", b"", b""
     if channel is not None:
         family, port = channel.family, channel.tcp_port
         local, peer = channel.local_address.packed, channel.peer_address.packed
         vpn = (channel.vpn_instance or "").encode()
+    detection = announcement.detection
     fixed = _ANNOUNCEMENT.pack(
         announcement.nonce,
         announcement.echo,
@@ -113,8 +129,18 @@ def encode_announcement(announcement: Announcement) -> bytes:
         port,
         local,
         peer,
+        _LINK_CODE[announcement.peer_link],
+        0 if detection is None else detection.family,
+        b"" if detection is None else detection.local_address.packed,
     )
-    texts = (announcement.device.encode(), announcement.model.encode(), vpn)
+    texts = (
+        announcement.device.encode(),
+        announcement.model.encode(),
+        announcement.family.encode(),
+        announcement.version.encode(),
+        vpn,
+        b"" if detection is None else (detection.vpn_instance or "").encode(),
+    )
     return fixed + b"".join(bytes([len(text)]) + text for text in texts)
 
 
@@ -122,17 +148,35 @@ def decode_announcement(body: bytes) -> Announcement:
     """The reverse of ``encode_announcement``."""
     if len(body) < _ANNOUNCEMENT.size:
         raise _broken(f"a hello of {len(body)} bytes is too short")
-    nonce, echo, group, priority, mac, hold, family, port, local, peer = _ANNOUNCEMENT.unpack_from(body)
-    device, model, vpn = _decode_texts(body[_ANNOUNCEMENT.size :])
-    if not device or not model:
-        raise _broken("a hello names no device or no model")
-    channel = _decode_channel(family, port, local, peer, vpn)
-    return Announcement(device, model, group, priority, mac, hold, channel, nonce, echo)
+    fields = _ANNOUNCEMENT.unpack_from(body)
+    nonce, echo, group, priority, mac, hold, ip_version, port, local, peer, link, detection_ip, source = fields
+    device, model, family, version, vpn, detection_vpn = _decode_texts(body[_ANNOUNCEMENT.size :])
+    if not (device and model and family and version):
+        raise _broken("a hello names no device, model, family or version")
+    if not 1 <= priority <= 254:
+        raise _broken(f"priority {priority} in a hello is outside 1..254")
+    if link not in _LINK_OF_CODE:
+        raise _broken(f"kind {link} of the peer-link in a hello is unknown")
+    return Announcement(
+        device,
+        model,
+        group,
+        priority,
+        mac,
+        hold,
+        _decode_channel(ip_version, port, local, peer, vpn),
+        nonce,
+        echo,
+        family,
+        version,
+        _LINK_OF_CODE[link],
+        _decode_detection(detection_ip, source, detection_vpn),
+    )
 
 
-def _decode_texts(rest: bytes) -> tuple[str, str, str]:
+def _decode_texts(rest: bytes) -> tuple[str, ...]:
     texts: list[str] = []
-    for _ in range(3):
+    for _ in range(6):
         if not rest or len(rest) < 1 + rest[0]:
             raise _broken("a text in a hello is cut short")
         try:
@@ -142,7 +186,19 @@ def _decode_texts(rest: bytes) -> tuple[str, str, str]:
         rest = rest[1 + rest[0] :]
     if rest:
         raise _broken(f"{len(rest)} bytes follow the end of a hello")
-    return texts[0], texts[1], texts[2]
+    return tuple(texts)
+
+
+def _decode_detection(family: int, source: bytes, vpn: str) -> DetectionConfig | None:
+    if family == 0:
+        if any(source) or vpn:
+            raise _broken("a hello announces no dual-active detection and yet parameters of it")
+        return None
+    if family == 4 and not any(source[4:]):
+        return DetectionConfig(4, IPv4Address(source[:4]), vpn or None)
+    if family == 6:
+        return DetectionConfig(6, IPv6Address(source), vpn or None)
+    raise _broken("the source of dual-active detection in a hello is impossible")
 
 
 def _decode_channel(family: int, port: int, local: bytes, peer: bytes, vpn: str) -> ChannelConfig | None:

@@ -55,6 +55,7 @@ class PeerLink:
         self._former_nonces: deque[bytes] = deque(maxlen=FORMER_NONCES)
         self._heard = 0.0
         self._violation: Cause | None = None
+        self._unheard_until = 0.0
         self.hellos_received = 0
         self.hellos_refused = 0
         self.authentication_failures = 0
@@ -68,6 +69,11 @@ class PeerLink:
     def violation(self) -> Cause | None:
         """Why the newest hello was refused; ``None`` when the newest hello was valid or is too old."""
         return self._violation
+
+    @property
+    def unheard(self) -> bool:
+        """Whether hellos arrive whose sender has not heard this device: the way back is broken."""
+        return self._peer is None and self._unheard_until > 0
 
     def configure(self, announcement: Announcement | None, password: str | None, now: float) -> None:
         """New parameters of this device, announced at once; ``None`` stops the hello protocol."""
@@ -100,6 +106,8 @@ class PeerLink:
             self._peer = None
         if self._violation is not None and now >= self._violation.at + self._hold:
             self._violation = None
+        if self._unheard_until and now >= self._unheard_until:
+            self._unheard_until = 0.0
         if self._next_hello is not None and now >= self._next_hello:
             self._send(now)
 
@@ -110,6 +118,8 @@ class PeerLink:
             times.append(self._heard + self._hold)
         if self._violation is not None:
             times.append(self._violation.at + self._hold)
+        if self._unheard_until:
+            times.append(self._unheard_until)
         return min(times, default=None)
 
     def datagrams_to_send(self) -> list[bytes]:
@@ -147,6 +157,7 @@ class PeerLink:
         self._echo = hello.nonce
         if not known and hello.echo != self._nonce:
             self._reply(now)  # the peer's next hello will echo our nonce and count
+            self._unheard_until = now + self._hold
             return
         if not known and self._peer_nonce != NO_NONCE:
             self._former_nonces.append(self._peer_nonce)
@@ -156,6 +167,7 @@ class PeerLink:
         self._peer_sequence = message.sequence
         self._heard = now
         self._violation = None
+        self._unheard_until = 0.0
         self.hellos_received += 1
         if newly or hello.echo != self._nonce:
             self._reply(now)

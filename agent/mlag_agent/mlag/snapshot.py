@@ -22,10 +22,14 @@ def announcement_of(device: DeviceIdentity, config: GroupConfig | None, hold: fl
         device=device.name,
         model=device.model,
         group_id=config.group_id,
-        priority=device.priority,
+        priority=config.priority,
         system_mac=device.system_mac,
         hold_ms=int(hold * 1000),
         channel=config.channel,
+        family=device.family,
+        version=device.version,
+        peer_link=config.peer_link,
+        detection=config.detection,
     )
 
 

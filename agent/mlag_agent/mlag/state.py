@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
 from mlag_agent.mlag.config import (
     DownReason,
@@ -19,6 +20,7 @@ from mlag_agent.mlag.config import (
 
 __all__ = [
     "AuthenticationFailure",
+    "Causation",
     "ChannelDown",
     "ChannelState",
     "ChannelUp",
@@ -29,10 +31,16 @@ __all__ = [
     "EntryPage",
     "EntryStatistics",
     "FaultState",
+    "NodeState",
+    "PairRole",
+    "PairingFailed",
+    "PairingResumed",
+    "PairingState",
     "PeerLinkDown",
     "PeerLinkState",
     "PeerLinkUp",
     "PeerState",
+    "RoleChanged",
     "TableState",
 ]
 
@@ -140,6 +148,60 @@ class FaultState:
     delay_ms: int
 
 
+class PairRole(StrEnum):
+    """``dfs-m-lag:pair-role``."""
+
+    MASTER = "master"
+    BACKUP = "backup"
+
+
+class Causation(StrEnum):
+    """``dfs-m-lag:causation``: the values of 'display dfs-group 1 m-lag'."""
+
+    NONE = "none"
+    NO_PEER_LINK = "no-peer-link"
+    NO_ADDRESS = "no-address"
+    SAME_MAC = "same-mac"
+    TYPE_MISMATCH = "type-mismatch"
+    TIMEOUT = "timeout"
+    PEER_LINK_DOWN = "peer-link-down"
+    DETECT = "detect"
+    AUTHENTICATION_FAILED = "authentication-failed"
+    VERSION_MISMATCH = "version-mismatch"
+    NO_AUTHENTICATION = "no-authentication"
+    DEVICE_TYPE_MISMATCH = "device-type-mismatch"
+    PEER_LINK_TYPE_MISMATCH = "peer-link-type-mismatch"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeState:
+    """One device of the pair: ``dfs-group/state/nodes/node``.  ``causation`` is known of the local one only."""
+
+    is_local: bool
+    group_id: int
+    priority: int
+    dual_active_address: IPAddress | None
+    vpn_instance: str | None
+    role: PairRole
+    causation: Causation | None
+    system_mac: bytes
+    name: str
+    version: str
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class PairingState:
+    """Whether the two devices are a pair; ``nodes``: the local one first, the peer while its hellos arrive."""
+
+    paired: bool
+    causation: Causation
+    detail: str
+    role: PairRole
+    nodes: tuple[NodeState, ...]
+    last_change: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class EngineState:
     """Everything at one moment. ``group_id`` is ``None`` and ``peer`` empty while no group is configured."""
@@ -147,6 +209,7 @@ class EngineState:
     group_id: int | None
     peer_link: PeerLinkState
     peer: PeerState | None
+    pairing: PairingState | None
     channel: ChannelState
     tables: tuple[TableState, ...]
     faults: tuple[FaultState, ...]
@@ -212,4 +275,40 @@ class AuthenticationFailure:
     detail: str
 
 
-EngineEvent = ChannelUp | ChannelDown | PeerLinkUp | PeerLinkDown | EntryLimit | AuthenticationFailure
+@dataclass(frozen=True, slots=True)
+class PairingFailed:
+    """The devices are no pair, or are none for another reason than before."""
+
+    at: datetime
+    causation: Causation
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class PairingResumed:
+    """The devices are a pair; ``role`` is this device's."""
+
+    at: datetime
+    role: PairRole
+
+
+@dataclass(frozen=True, slots=True)
+class RoleChanged:
+    """This device has another role."""
+
+    at: datetime
+    old: PairRole
+    new: PairRole
+
+
+EngineEvent = (
+    ChannelUp
+    | ChannelDown
+    | PeerLinkUp
+    | PeerLinkDown
+    | EntryLimit
+    | AuthenticationFailure
+    | PairingFailed
+    | PairingResumed
+    | RoleChanged
+)

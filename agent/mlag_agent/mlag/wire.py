@@ -38,7 +38,8 @@ __all__ = [
 ]
 
 MAGIC: Final = b"DFSS"
-PROTOCOL_VERSION: Final = 1
+PROTOCOL_VERSION: Final = 2
+"""2: hellos carry what pairing needs."""
 HEADER: Final = struct.Struct(">4sBBHIQ")
 HEADER_SIZE: Final = HEADER.size
 FLAG_AUTHENTICATED: Final = 1

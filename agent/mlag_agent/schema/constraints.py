@@ -62,30 +62,32 @@ class ConstraintCollector:
         )
 
     def references(self, root: SchemaNode) -> Mapping[SchemaNode, frozenset[SchemaNode]]:
-        """Each operation and notification with the top-level data nodes that expressions in it lead to.
+        """Each input, output and notification with the top-level data nodes that expressions in it lead to.
 
         Where the value of an instance-identifier leads is not known here.
         """
         everywhere = frozenset(root.children.values())
         found: dict[SchemaNode, frozenset[SchemaNode]] = {}
         for constraint in self._expressions:
-            operation = _operation_of(constraint.context)
-            if operation is None or constraint.expression is None:
+            holder = _holder_of(constraint.context)
+            if holder is None or constraint.expression is None:
                 continue
+            operation = holder if holder.kind is Kind.NOTIFICATION else holder.parent
+            assert operation is not None
             try:
                 tops = _tops_outside(operation, reads(constraint, root), everywhere)
             except UnclearExpressionError:
                 tops = everywhere
-            found[operation] = found.get(operation, frozenset()) | tops
+            found[holder] = found.get(holder, frozenset()) | tops
         return found
 
     def _expression(self, text: str | None, context: SchemaNode) -> None:
         self._expressions.append(Constraint(context, None if text is None else self._parse(text)))
 
 
-def _operation_of(node: SchemaNode) -> SchemaNode | None:
+def _holder_of(node: SchemaNode) -> SchemaNode | None:
     above: SchemaNode | None = node
-    while above is not None and above.kind not in (Kind.RPC, Kind.ACTION, Kind.NOTIFICATION):
+    while above is not None and above.kind not in (Kind.INPUT, Kind.OUTPUT, Kind.NOTIFICATION):
         above = above.parent
     return above
 

@@ -65,15 +65,24 @@ class SchemaEngine:
                 raise SchemaError(_context_words(context, f"libyang cannot load {request.name}: {error}")) from error
         return cls(context, tree)
 
-    def check_payload(self, document: str, lookup: ValueLookup, *, every: bool = False) -> None:
+    def check_payload(
+        self,
+        document: str,
+        lookup: ValueLookup,
+        *,
+        every: bool = False,
+        keyless: bool = False,
+    ) -> None:
         """Types, enabled nodes and keys of the data in ``document``; nothing that needs other data.
 
         Raises RpcFailure with one ``invalid-value`` for each wrong value (RFC 7950 section 8.3.1), no more than
-        ``violations.MAX_ERRORS`` unless ``every`` is asked for.
+        ``violations.MAX_ERRORS`` unless ``every`` is asked for.  ``keyless``: list entries may lack their keys.
         """
         errors = self._run(
             document, ly.ParseOptions.Strict | ly.ParseOptions.ParseOnly, ly.ValidationOptions.MultiError
         )
+        if keyless:
+            errors = [error for error in errors if not error.message.startswith("List instance is missing its key")]
         if errors:
             # A list entry whose key has a bad value is reported a second time, as an entry without that key.
             found = [e for e in errors if not e.message.startswith("List instance is missing its key")] or errors

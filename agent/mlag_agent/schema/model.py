@@ -158,6 +158,7 @@ class _Builder:
         self._served = served
         self._modules = served.modules
         self._leafs: list[tuple[SchemaNode, Any]] = []
+        self._defaults: list[tuple[SchemaNode, Sequence[Any]]] = []
         # Modules that leafrefs lead into: these are implemented too (RFC 7950 section 5.6.5).
         self.referred: set[str] = set()
         self._identities = _derived_identities(ctx)
@@ -239,11 +240,17 @@ class _Builder:
             mandatory=mandatory is not None and mandatory.arg == "true",
             cases=cases,
             position=len(parent.children),
+            min_elements=int(count.arg) if (count := stmt.search_one("min-elements")) is not None else 0,
+            max_elements=int(count.arg)
+            if (count := stmt.search_one("max-elements")) is not None and count.arg != "unbounded"
+            else None,
         )
         self._protect(stmt, node, parent)
         if kind in (Kind.LEAF, Kind.LEAF_LIST):
             self._leafs.append((node, stmt.search_one("type")))
-            node.defaults = tuple(s.arg for s in stmt.search("default")) or _typedef_default(stmt)
+            given = stmt.search("default") or _typedef_default(stmt)
+            node.defaults = tuple(str(default.arg) for default in given)
+            self._defaults.append((node, given))
             if node.mandatory:
                 node.defaults = ()
         node.whens = tuple(
@@ -292,6 +299,9 @@ class _Builder:
 
         for node, _ in self._leafs:
             type_of(node)
+        for node, given in self._defaults:
+            if node.defaults:  # no key has any, nor has a mandatory leaf
+                node.defaults = tuple(_default_text(default, node.type) for default in given)
 
     def _modules_in(self, path: Expression) -> Iterator[str]:
         """Names of the modules that the steps of a leafref's path are in."""
@@ -335,6 +345,9 @@ class _Builder:
             child.defaults = ()
 
 
+# More of them are not listed in a message.
+LISTED_IDENTITIES = 12
+
 _PREFIX = re.compile(r"([A-Za-z_][\w.-]*):(?=[A-Za-z_])")
 _UNKNOWN = LeafType("leafref", "", Lexical.ENGINE)
 
@@ -347,17 +360,36 @@ def _expression(text: str) -> Any:
         return None
 
 
-def _typedef_default(stmt: Any) -> tuple[str, ...]:
-    """The default that a leaf takes from its typedef chain (RFC 7950 section 7.3.4)."""
-    if stmt.keyword != "leaf":
+def _typedef_default(stmt: Any) -> Sequence[Any]:
+    """The default that a leaf or leaf-list takes from its typedef chain (RFC 7950 sections 7.6.1, 7.7.2)."""
+    least = stmt.search_one("min-elements")
+    if least is not None and int(least.arg) > 0:
         return ()
     typedef = getattr(stmt.search_one("type"), "i_typedef", None)
     while typedef is not None:
         default = typedef.search_one("default")
         if default is not None:
-            return (default.arg,)
+            return (default,)
         typedef = getattr(typedef.search_one("type"), "i_typedef", None)
     return ()
+
+
+def _default_text(default: Any, kind: LeafType | None) -> str:
+    """A default's value; the name of an identity with its module's name (RFC 7950 section 9.10.3)."""
+    text = str(default.arg)
+    if kind is None or not kind.prefixed:
+        return text
+    prefix, _, name = text.rpartition(":")
+    file = default.i_orig_module
+    module = file.i_prefixes[prefix][0] if prefix in file.i_prefixes else file.i_modulename
+    named = f"{module}:{name}"
+    return named if any(named in member.identities for member in (kind, *_all_members(kind))) else text
+
+
+def _all_members(kind: LeafType) -> Iterator[LeafType]:
+    for member in kind.members:
+        yield member
+        yield from _all_members(member)
 
 
 def _chain(type_stmt: Any) -> list[Any]:
@@ -395,7 +427,9 @@ def _leaf_type(type_stmt: Any, identities: Mapping[Any, frozenset[str]]) -> Leaf
     prefixed = base in ("identityref", "instance-identifier") or common == "xpath1.0"
     return LeafType(
         base,
-        "the path of a node that the schema has, with or without keys" if path else _allows(chain, base, common),
+        "the path of a node that the schema has, with or without keys"
+        if path
+        else _allows(chain, base, common, allowed),
         Lexical.VERBATIM if common == "xpath1.0" and not path else _lexical(base, common),
         prefixed=prefixed,
         identities=allowed,
@@ -449,7 +483,7 @@ def _lexical(base: str, common: str | None) -> Lexical:
     return Lexical.ENGINE
 
 
-def _allows(chain: Sequence[Any], base: str, common: str | None) -> str:
+def _allows(chain: Sequence[Any], base: str, common: str | None, identities: frozenset[str]) -> str:
     """What the type allows, in words for an error message."""
 
     def restriction(keyword: str) -> str | None:
@@ -464,20 +498,32 @@ def _allows(chain: Sequence[Any], base: str, common: str | None) -> str:
     if base == "empty":
         return "no value"
     if base == "identityref":
-        return f"an identity derived from {chain[-1].search_one('base').arg}"
+        words = " and from ".join(stmt.arg for stmt in chain[-1].search("base"))
+        listed = f": {', '.join(sorted(identities))}" if 0 < len(identities) <= LISTED_IDENTITIES else ""
+        return f"an identity derived from {words}{listed}"
+    if base == "instance-identifier":
+        return "an instance-identifier: the absolute path of a node, with a prefix at each name and keys in predicates"
     words = f"{common} ({base})" if common else base
     if base in _INTEGERS or base == "decimal64":
+        spec = chain[-1].i_type_spec
         span = restriction("range")
         if span is None and base in _INTEGERS:
-            spec = chain[-1].i_type_spec
-            span = f"{spec.min}..{spec.max}"
-        return f"{words} {span}" if span else words
-    length, pattern = restriction("length"), restriction("pattern")
+            span = "min..max"
+        return f"{words} {_numbers(span, spec)}" if span else words
+    length = restriction("length")
     if length:
         words += f" of length {length}"
-    if pattern and common is None:
-        words += f" matching {pattern}"
-    return words
+    # Each pattern of the chain must match (RFC 7950 section 9.4.5), or not (section 9.4.6).
+    patterns = [] if common else [stmt for t in reversed(chain) for stmt in t.search("pattern")]
+    return words + " and".join(
+        f"{' not' if stmt.search_one('modifier') is not None else ''} matching {stmt.arg}" for stmt in patterns
+    )
+
+
+def _numbers(span: str, spec: Any) -> str:
+    """A range with the numbers that ``min`` and ``max`` stand for."""
+    span = re.sub(r"\bmin\b", str(spec.min), span)
+    return re.sub(r"\bmax\b", str(spec.max), span)
 
 
 def _members(chain: Sequence[Any], keyword: str) -> list[Any]:

@@ -185,12 +185,14 @@ class SchemaNode:
     cases: tuple[Case, ...] = ()  # outermost choice first
     whens: tuple[When, ...] = ()
     position: int = 0
+    min_elements: int = 0
+    max_elements: int | None = None
     children: dict[tuple[str, str], SchemaNode] = field(default_factory=dict)
     tags: dict[str, SchemaNode] = field(default_factory=dict)  # the children by "{namespace}name", as lxml has it
     key_nodes: tuple[SchemaNode, ...] = ()
     operations: dict[tuple[str, str], SchemaNode] = field(default_factory=dict)
     points: bool = False  # whether a value at or below the node may be an instance-identifier
-    refers: frozenset[SchemaNode] = frozenset()  # of an operation or notification: top-level data that it refers to
+    refers: frozenset[SchemaNode] = frozenset()  # of input, output, notification: top-level data referred to
     head: str = ""  # name, and the namespace where it is not the parent's: what stands in the start tag
     opening: str = ""  # the start tag of a leaf whose values need no namespace declarations; else empty
     closing: str = ""

@@ -64,6 +64,11 @@ def more_errors(count: int, like: RpcError) -> RpcError:
 _NO_TARGET = re.compile(r'no target instance "([^"]+)" with the same value')
 
 
+_NO_INSTANCE = re.compile(r"required instance not found")
+_WHEN = re.compile(r'^When condition ".*" not satisfied', re.DOTALL)
+_LAST_PREDICATES = re.compile(r"""(?:\[[^\[\]]*?(?:'[^']*'|"[^"]*")?\])+$""")
+
+
 def describe(node: SchemaNode, value: str | None) -> str:
     """``tcp-port "80"``: the node and, unless it is a secret, its value, for the beginning of a message.
 
@@ -112,13 +117,31 @@ def constraint_error(error: Any, lookup: ValueLookup) -> RpcError:
     mandatory = _MANDATORY.search(error.message)
     if mandatory is not None:
         return _missing(mandatory[1], mandatory[2], path, found)
+    if _WHEN.search(error.message):
+        # RFC 7950 section 8.3.1: such a node is not there at all.
+        name = found[0].name if found is not None else _LAST_PREDICATES.sub("", path or "").rpartition("/")[2]
+        info = (InfoElement("bad-element", name.rpartition(":")[2]),)
+        return RpcError(ErrorTag.UNKNOWN_ELEMENT, f"{prefix}{words}", path=path, info=info)
     if error.app_tag in _APP_TAGS:
         tag, app_tag = _APP_TAGS[error.app_tag]
         target = _NO_TARGET.search(words)
         if target is not None:
             words = f"no such {target[1]} is configured"
+        elif _NO_INSTANCE.search(words):
+            words = "no such node is configured"
+        elif app_tag in ("too-many-elements", "too-few-elements"):
+            path = None if path is None else _LAST_PREDICATES.sub("", path)  # the list, not an entry of it
+            prefix, words = ("", _miscounted(found[0], app_tag)) if found is not None else (prefix, words)
         return RpcError(tag, f"{prefix}{words}", app_tag=app_tag, path=path, info=_non_unique(error.message))
     return RpcError(ErrorTag.OPERATION_FAILED, f"{prefix}{words}", app_tag=error.app_tag, path=path)
+
+
+def _miscounted(node: SchemaNode, app_tag: str) -> str:
+    """RFC 7950 sections 15.2 and 15.3."""
+    words = (
+        f"at most {node.max_elements} may" if app_tag == "too-many-elements" else f"at least {node.min_elements} must"
+    )
+    return f"{node.name}: {words} be there"
 
 
 def _missing(kind: str, name: str, path: str | None, found: tuple[SchemaNode, str | None, str] | None) -> RpcError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import ClassVar
 
 from lxml import etree
 
@@ -12,7 +13,8 @@ from mlag_agent.data.build import build
 from mlag_agent.data.decode import NETCONF_NS, YANG_NS
 from mlag_agent.data.encode import encode
 from mlag_agent.errors import ErrorTag, ErrorType, InfoElement, RpcError, RpcFailure, SchemaError
-from mlag_agent.features.base import Agent, Data, Handler, Ok, Output, Reply, RpcInput, SessionInfo
+from mlag_agent.features.base import Agent, Checked, Data, Handler, Ok, Output, Reply, RpcInput, SessionInfo
+from mlag_agent.features.checking import not_supported, parse_output, read_output
 from mlag_agent.schema.nodes import Kind, SchemaNode
 from mlag_agent.server.parameters import check_exists, find_action, read_action, read_parameters
 from mlag_agent.wire import messages
@@ -23,7 +25,10 @@ __all__ = ["Dispatcher"]
 
 _LOG = logging.getLogger(__name__)
 _OK = b"<ok/>"
+_NO_REPLY = (RpcError(ErrorTag.OPERATION_FAILED, "the session ended before the reply"),)
 _ACTION = f"{{{YANG_NS}}}action"
+
+_NAMING = frozenset({"target", "datastore", "source"})
 
 MAX_NAME = 64
 """Characters of an operation's name that the audit log takes; it may be any that a client makes up."""
@@ -35,11 +40,17 @@ class Dispatcher:
     Raises SchemaError when an rpc of a feature's modules has no handler, or a handler no rpc.
     """
 
+    checks_output: ClassVar[bool] = False
+    """Whether the output of the agent's own handlers is checked against its schema: the tests do."""
+
     def __init__(self, agent: Agent) -> None:
         self._agent = agent
         self._tree = agent.library.tree
-        self._namespaces = self._tree.namespaces
-        self._handlers = _handlers(agent)
+        self._labelspaces = self._tree.namespaces
+        rpcs = self._tree.rpcs.values()
+        self._labels = {f"{{{rpc.namespace}}}{rpc.name}": f"{rpc.module.name}:{rpc.name[:MAX_NAME]}" for rpc in rpcs}
+        self._acting: dict[int, str] = {}  # the action that a session runs, for the record
+        self._handlers = agent.handlers = _handlers(agent)
         self._refusals = {path: words for feature in agent.features for path, words in feature.refusals.items()}
 
     async def reply_to(self, session: SessionInfo, received: RpcReceived) -> tuple[bytes, Sequence[RpcError]]:
@@ -50,18 +61,26 @@ class Dispatcher:
             return reply, errors
         finally:
             self._agent.access.done(session)
-            audit = self._agent.audit
-            if audit is not None:
-                operation = received.operation
-                namespace, name = split_name(operation)
-                module = self._tree.module_of_namespace(namespace or NETCONF_NS)
-                audit.operation(
-                    session,
-                    module.name if module is not None else "",
-                    name[:MAX_NAME],
-                    datastore=datastore_named(operation),
-                    errors=errors,
-                )
+            self._note(session, received.operation, errors)
+
+    def _note(self, session: SessionInfo, operation: etree._Element, errors: Sequence[RpcError] | None) -> None:
+        """For the audit log, and for the record that tests look at; ``errors``: None when there was no reply."""
+        audit, record = self._agent.audit, self._agent.record
+        action = self._acting.pop(session.session_id, None) if self._acting else None
+        if audit is None and record is None:
+            return
+        what = action or self._labels.get(operation.tag) or self._label(operation)
+        datastore = datastore_named(operation)
+        if audit is not None:
+            audit.operation(session, what, datastore=datastore, errors=errors)
+        if record is not None:
+            record(session, what, datastore, _NO_REPLY if errors is None else errors, session.leniencies_taken())
+
+    def _label(self, operation: etree._Element) -> str:
+        """``module:name`` of what is no rpc of the served modules."""
+        namespace, name = split_name(operation)
+        module = self._tree.module_of_namespace(namespace or NETCONF_NS)
+        return f"{module.name if module is not None else ''}:{name[:MAX_NAME]}"
 
     async def _reply_to(self, session: SessionInfo, received: RpcReceived) -> tuple[bytes, Sequence[RpcError]]:
         attributes = received.attributes
@@ -76,11 +95,11 @@ class Dispatcher:
                 handler = self._handler(schema)
                 given = self._parameters(session, schema, received.operation)
             result = await handler(self._agent, session, given)
-            return messages.reply(attributes, self._body(schema, result)), ()
+            return messages.reply(attributes, self._body(schema, given, result)), ()
         except RpcFailure as failure:
             errors = self._agent.access.shown(session, failure.errors) if self._agent.access.active else failure.errors
             try:
-                return messages.error_reply(attributes, errors, self._namespaces), errors
+                return messages.error_reply(attributes, errors, self._labelspaces), errors
             except ValueError as bug:  # a path of ours with a prefix that no module has
                 return self._bug(session, received, bug)
         except Exception as bug:  # noqa: BLE001  # the session's last line: answered, and logged with its trace
@@ -97,6 +116,7 @@ class Dispatcher:
         agent = self._agent
         found = find_action(agent, element, on_leniency=session.on_leniency)
         schema = found.invocation.schema
+        self._acting[session.session_id] = found.invocation.operation.path
         if agent.access.active:
             agent.access.check_action(session, schema, found.instance.place)
         check_exists(agent, schema, found.instance)
@@ -121,10 +141,10 @@ class Dispatcher:
         return messages.error_reply(received.attributes, found), found
 
     def _handler(self, schema: SchemaNode) -> Handler:
-        handler = self._handlers.get(schema)
+        overrides = self._agent.overrides
+        handler = (overrides.get(schema) if overrides else None) or self._handlers.get(schema)
         if handler is None:
-            words = f"{schema.path} has no code behind it on this server"
-            raise RpcFailure(RpcError(ErrorTag.OPERATION_NOT_SUPPORTED, words, type=ErrorType.PROTOCOL))
+            raise RpcFailure(not_supported(schema))
         return handler
 
     def _operation(self, element: etree._Element, session: SessionInfo) -> SchemaNode:
@@ -160,8 +180,12 @@ class Dispatcher:
         words = f"module {module.name} has no operation {name} here; it has: {known}"
         return RpcError(ErrorTag.OPERATION_NOT_SUPPORTED, words, type=ErrorType.PROTOCOL, info=tuple(info))
 
-    def _body(self, schema: SchemaNode, result: Reply) -> bytes:
+    def _body(self, schema: SchemaNode, given: RpcInput, result: Reply) -> bytes:
+        if isinstance(result, Checked):
+            return result.content or _OK
         if isinstance(result, Ok):
+            if self.checks_output:
+                read_output(self._agent, schema, (), given.instance, strict=True)
             return _OK
         if isinstance(result, Data):
             return messages.data(result.content, namespace=result.namespace)
@@ -169,19 +193,21 @@ class Dispatcher:
         output = schema.child("output")
         assert output is not None  # pyang gives every rpc and action one
         made = build(output, result.values)
-        return encode(made.children.items(), self._namespaces) or _OK
+        content = encode(made.children.items(), self._labelspaces)
+        if self.checks_output:
+            read_output(self._agent, schema, parse_output(content), given.instance, strict=True)
+        return content or _OK
 
 
 def datastore_named(operation: etree._Element) -> str | None:
     """The datastore that an operation's element names, for the audit log: its target, or else its source."""
-    for parameter in ("target", "datastore", "source"):
-        holder = operation.find(f"{{*}}{parameter}")
-        if holder is None:
-            continue
-        text = etree.QName(holder[0]).localname if len(holder) else (holder.text or "").strip().rpartition(":")[2]
-        if text:
-            return text[:MAX_NAME]
-    return None
+    found: str | None = None
+    for child in operation:
+        name = str(child.tag).rpartition("}")[2]
+        if name in _NAMING and (found is None or name != "source"):
+            text = str(child[0].tag).rpartition("}")[2] if len(child) else (child.text or "").strip().rpartition(":")[2]
+            found = text[:MAX_NAME] or found
+    return found
 
 
 def _handlers(agent: Agent) -> Mapping[SchemaNode, Handler]:

@@ -94,15 +94,22 @@ def _read(
     return RpcInput(declared, invocation.holder.children, instance=instance)
 
 
+_CONDITION = "derived-from-or-self("
+_GET_DATA = "/ietf-netconf-nmda:get-data"
+
+
 def _as_sent(error: RpcError, invocation: Invocation) -> RpcError:
     """A parameter's error in terms that the client knows; a missing parameter as RFC 6241 names it."""
     operation = invocation.operation.path
     words = error.message.replace(f"{invocation.schema.path}/input", invocation.schema.name)
     path = error.path or operation
     found = replace(error, type=ErrorType.PROTOCOL, path=operation if path == "/" else path, message=words)
+    if error.tag is ErrorTag.UNKNOWN_ELEMENT and operation == _GET_DATA and _CONDITION in words:
+        return replace(found, tag=ErrorTag.INVALID_VALUE)  # RFC 8526 section 3.1.1: with-origin, with another datastore
     if error.tag is ErrorTag.DATA_MISSING and error.app_tag in (None, "missing-choice"):
         name = path.rpartition("/")[2].rpartition(":")[2]
-        return replace(found, tag=ErrorTag.MISSING_ELEMENT, info=(*_without_choice(error.info), _bad_element(name)))
+        info = (*_without_choice(error.info), _bad_element(name))
+        return replace(found, tag=ErrorTag.MISSING_ELEMENT, app_tag=None, info=info)
     return found
 
 

@@ -67,6 +67,7 @@ class NetconfSession:
         self._commits = commits
         self._watch = watch
         self._closing = False
+        self._leniencies: dict[str, None] = {}
         self._ending = False
         self._task: asyncio.Task[None] | None = None
         self._killed_by: int | None = None
@@ -93,14 +94,29 @@ class NetconfSession:
         """Call this once the reply at hand is on its way: what is queued then comes after it."""
         self._after_reply.append(callback)
 
-    def at_end(self, callback: Callable[[], None]) -> None:
-        """Call this when the session has ended, however it does."""
+    def at_end(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call this when the session has ended, however it does; returns what takes that back."""
         self._at_end.append(callback)
+
+        def forget() -> None:
+            if callback in self._at_end:
+                self._at_end.remove(callback)
+
+        return forget
 
     def on_leniency(self, name: str) -> None:
         """Log and count a leniency (INTEROP decision 1)."""
         self._registry.leniencies[name] += 1
+        self._leniencies[name] = None
         _LOG.info("session %d: leniency %s", self.session_id, name)
+
+    def leniencies_taken(self) -> Sequence[str]:
+        """Those used since this was asked last."""
+        if not self._leniencies:
+            return ()
+        taken = tuple(self._leniencies)
+        self._leniencies.clear()
+        return taken
 
     async def kill(self, by: int) -> None:
         """End the session from another one (kill-session, RFC 6241 section 7.9): what it is doing is aborted.
@@ -185,7 +201,10 @@ class NetconfSession:
         return self._connection.close_reason or event.reason, level, why
 
     def _dropped(self) -> Termination:
-        return Termination.TIMEOUT if self._connection.timed_out else Termination.DROPPED
+        if self._connection.timed_out:
+            return Termination.TIMEOUT
+        # With a reason it was this side, which stops, and not the peer.
+        return Termination.DROPPED if self._connection.close_reason is None else Termination.OTHER
 
     async def _handle(self, event: Event, where: str) -> None:
         if isinstance(event, RpcReceived):

@@ -220,7 +220,9 @@ def _declarations(path: str, namespaces: Mapping[str, str]) -> str:
 
 def _info(element: InfoElement) -> str:
     declaration = "" if element.namespace is None else f' xmlns="{escape_attribute(element.namespace)}"'
-    return f"<{element.name}{declaration}>{escape_text(element.text)}</{element.name}>"
+    declaration += "".join(f' xmlns:{prefix}="{escape_attribute(uri)}"' for prefix, uri in element.prefixes)
+    content = escape_text(element.text) + "".join(map(_info, element.children))
+    return f"<{element.name}{declaration}>{content}</{element.name}>"
 
 
 def notification(event_time: str, content: bytes) -> bytes:

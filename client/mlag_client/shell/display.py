@@ -98,7 +98,7 @@ def _group(running: Node, data: etree._Element) -> str:
             "Priority": _leaf(group, "priority", default="100"),
             "Dual-active Address": _leaf(group, "dual-active-detection", form, "local-address"),
             "VPN-Instance": _leaf(group, "dual-active-detection", form, "vpn-instance", default=PUBLIC),
-            "System ID": _text(_state(data), "system-id"),
+            "System ID": _mac(_text(_state(data), "system-id")),
             "SysName": _text(_state(data), "sys-name"),
             "Up-delay/Interval(s)": f"{up_delay}/{interval}",
             "Switch-delay": _leaf(group, "lacp-switch-delay", default="0"),
@@ -119,6 +119,54 @@ def _peer_link(running: Node, data: etree._Element) -> str:
     head = f"{'Peer-link Id':<14}{'Port Name':<24}{'Port State':<12}Link Type"
     lines = [f"{'1':<14}{name:<24}{state:<12}{kind}" for name, state, kind in rows]
     return "\n".join([f"Total Interface(s) : {len(rows)}", "-" * 66, head, "-" * 66, *lines, "-" * 66])
+
+
+_CAUSATIONS: Final = {
+    "none": "-",
+    "no-peer-link": "NOPEERLINK",
+    "no-address": "NOADDRESS",
+    "same-mac": "SAMEMAC",
+    "type-mismatch": "TYPEMISMATCH",
+    "timeout": "TIMEOUT",
+    "peer-link-down": "PEERLINKDOWN",
+    "detect": "DETECT",
+    "authentication-failed": "AUTHENTICATION FAILED",
+    "version-mismatch": "VERSIONMISMATCH",
+    "no-authentication": "NOAUTHENTICATION",
+    "device-type-mismatch": "DEVICETYPEMISMATCH",
+    "peer-link-type-mismatch": "PEERLINKTYPEMISMATCH",
+}
+
+
+def _mac(text: str) -> str:
+    """``hhhh-hhhh-hhhh``, as the device writes it."""
+    digits = text.replace(":", "")
+    return "-".join(digits[at : at + 4] for at in (0, 4, 8)) if len(digits) == 12 else text
+
+
+def _nodes(running: Node, data: etree._Element) -> str:
+    """``display dfs-group 1 m-lag``."""
+    state = _state(data)
+    blocks = ["*                  : Local node"]
+    for node in () if state is None else state.findall(f"{{{DML}}}nodes/{{{DML}}}node"):
+        local = _text(node, "is-local") == "true"
+        causation = _text(node, "causation")
+        vpn = _text(node, "vpn-instance")
+        rows = {
+            "Dfs-Group ID": _text(node, "dfs-group-id"),
+            "Priority": _text(node, "priority"),
+            "Dual-active Address": _text(node, "dual-active-address"),
+            "VPN-Instance": PUBLIC if vpn == NONE else vpn,
+            "State": _text(node, "role").capitalize(),
+            "Causation": _CAUSATIONS.get(causation, "-"),
+            "System ID": _mac(_text(node, "system-id")),
+            "SysName": _text(node, "sys-name"),
+            "Version": _text(node, "version"),
+            "Device Type": _text(node, "device-type"),
+        }
+        blocks.append(f"Node {_text(node, 'node-id')}{' *' if local else ''}")
+        blocks += [f"  {label:<17}: {value}" for label, value in rows.items()]
+    return "\n".join(blocks)
 
 
 _CHANNEL_LABELS: Final = {
@@ -150,5 +198,10 @@ def _sync_channel(running: Node, data: etree._Element) -> str:
 
 Display = Callable[[Node, etree._Element], str]
 
-GROUP: Final[Mapping[str, Display]] = {"": _group, "peer-link": _peer_link, "sync-channel": _sync_channel}
+GROUP: Final[Mapping[str, Display]] = {
+    "": _group,
+    "m-lag": _nodes,
+    "peer-link": _peer_link,
+    "sync-channel": _sync_channel,
+}
 """By the word behind ``display dfs-group 1``."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -197,10 +198,12 @@ class TestDisplay:
         assert answer(shell, "display dfs-group 1") == "Info: the DFS group does not exist."
         run(shell, "system-view", "dfs-group 1", "priority 150",
             "dual-active detection source ip 10.0.0.1 peer 10.0.0.2", "m-lag up-delay 100", "commit")  # fmt: skip
-        found = dict(line.split(": ", 1) for line in answer(shell, "display dfs-group 1").splitlines())
-        assert {key.strip(): value for key, value in found.items()} == {
+        rows = (line.split(": ", 1) for line in answer(shell, "display dfs-group 1").splitlines())
+        found = {label.strip(): value for label, value in rows}
+        assert re.fullmatch(r"[0-9a-f]{4}(-[0-9a-f]{4}){2}", found.pop("System ID"))
+        assert found == {
             "Dfs-Group ID": "1", "Priority": "150", "Dual-active Address": "10.0.0.1", "VPN-Instance": "public net",
-            "System ID": "--", "SysName": "--", "Up-delay/Interval(s)": "100/0", "Switch-delay": "0",
+            "SysName": "leaf-1", "Up-delay/Interval(s)": "100/0", "Switch-delay": "0",
             "Configuration consistency check": "--",
         }  # fmt: skip
 
@@ -212,6 +215,16 @@ class TestDisplay:
         state = answer(shell, "display dfs-group 1 sync-channel")
         assert "Local Address                           : 2001:db8:1::1" in state
         assert "\nARP              0           0" in state
+
+    def test_nodes(self, shell: Shell) -> None:
+        run(shell, "system-view", "dfs-group 1", "priority 150",
+            "dual-active detection source ip 10.0.0.1 peer 10.0.0.2", "commit")  # fmt: skip
+        shown = answer(shell, "display dfs-group 1 m-lag").splitlines()
+        assert shown[:2] == ["*                  : Local node", "Node 1 *"]
+        assert "  Priority         : 150" in shown
+        assert "  Causation        : NOPEERLINK" in shown
+        assert "  State            : Master" in shown
+        assert re.search(r"^  System ID        : [0-9a-f]{4}(-[0-9a-f]{4}){2}$", "\n".join(shown), re.M)
 
     def test_history_holds_no_password(self, shell: Shell) -> None:
         run(shell, "system-view", "dfs-group 1", "authentication-mode hmac-sha256 password Secret-12")

@@ -11,8 +11,9 @@ from lxml import etree
 
 from mlag_agent.data.anydata import stored_form
 from mlag_agent.data.build import Selection
+from mlag_agent.data.depth import cut
 from mlag_agent.data.instance import InstanceNode, InstanceTree, OpaqueNode, TextNode
-from mlag_agent.data.tree import AnyData, Container, LeafList, ListNode, Node
+from mlag_agent.data.tree import AnyData, Container, LeafList, ListNode, Node, merge
 from mlag_agent.data.xpath.compiled import Compiled
 from mlag_agent.data.xpath.evaluate import Expressions
 from mlag_agent.data.xpath.selection import selection_of
@@ -26,7 +27,9 @@ __all__ = ["XPathFilter", "selected"]
 class XPathFilter:
     """A compiled ``<filter type="xpath">``; raises XPathError for what is no expression."""
 
-    def __init__(self, text: str, scope: Scope, expressions: Expressions) -> None:
+    def __init__(self, text: str, scope: Scope, expressions: Expressions, parameter: str | None = None) -> None:
+        self.parameter = parameter
+        """The element that holds the expression; None: it is the attribute select."""
         self._expressions = expressions
         self._compiled = Compiled(text, scope, expressions.tree)
 
@@ -52,26 +55,29 @@ class XPathFilter:
         shown = str(found).lower() if isinstance(found, bool) else found
         raise XPathError(f"the expression gives the {TYPE_NAMES[type(found)]} {shown!r} and not a set of nodes")
 
-    def apply(self, root: Container, budget: Budget) -> Container:
-        """What the expression selects of a root: a root again.  Raises as ``nodes``."""
-        tree = InstanceTree(root)
-        return selected(tree, self.nodes(tree, budget), budget)
+    def apply(self, tree: InstanceTree, budget: Budget, depth: int | None = None) -> Container:
+        """What the expression selects of a tree: a root again.  Raises as ``nodes``.
+
+        ``depth``: how many levels of each selected node are given; None: all.
+        """
+        return selected(tree, self.nodes(tree, budget), budget, depth)
 
 
-def selected(tree: InstanceTree, nodes: Iterable[InstanceNode], budget: Budget) -> Container:
+def selected(tree: InstanceTree, nodes: Iterable[InstanceNode], budget: Budget, depth: int | None = None) -> Container:
     """A root with the nodes, all that is below them, what is above them, and the keys of the entries there.
 
     Text counts as its leaf; below anydata, what is selected is kept with the elements around it.
     """
-    made = _Selection(budget)
+    made = _Selection(budget, depth)
     for node in nodes:
         made.add(cast("InstanceNode", node.parent) if isinstance(node, TextNode) else node)
     return cast("Container", made.build(tree.root))
 
 
 class _Selection:
-    def __init__(self, budget: Budget) -> None:
+    def __init__(self, budget: Budget, depth: int | None) -> None:
         self._budget = budget
+        self._depth = depth
         self._whole: set[InstanceNode] = set()
         self._below: dict[InstanceNode, dict[InstanceNode, None]] = {}
 
@@ -88,11 +94,19 @@ class _Selection:
 
     def build(self, node: InstanceNode) -> Node:
         """The data of a node, or the part of it that is on the way to others."""
-        if node in self._whole or isinstance(node.value, str):
+        if isinstance(node.value, str) or (node in self._whole and self._depth is None):
             return node.tree.whole(node)
         below = self._below.get(node, {})
+        if node in self._whole:
+            # A node below may be selected as well, and given with more levels.
+            part = cut(node.tree.whole(node), self._depth)
+            return part if not below or not isinstance(part, Container) else merge(part, self._way(node, below))
         if isinstance(node.value, AnyData):
             return self._opaque(node, below)
+        return self._way(node, below)
+
+    def _way(self, node: InstanceNode, below: Iterable[InstanceNode]) -> Container:
+        """The part of a container or an entry that is on the way to what is selected below it."""
         by_schema: dict[SchemaNode, list[InstanceNode]] = {}
         for child in below:
             by_schema.setdefault(child.schema, []).append(child)
