@@ -109,6 +109,21 @@ class TestServe:
         await session.ended()
         await session.aclose()
 
+    @pytest.mark.parametrize(
+        ("options", "code"),
+        [((), "ok"), (("--level", "1"), "access-denied"), (("--level", "1", "--no-nacm"), "ok")],
+    )
+    async def test_level_of_the_user_and_the_flag(self, run: Run, options: tuple[str, ...], code: str) -> None:
+        command = await run(*SERVE, "--user", USER, *options)
+        session = await Client.connect(int((await command.line(r"port (\d+)"))[1]))
+        reply = await session.edit(group(channel()), "running")
+        assert ("ok" if reply.ok else reply.error.tag) == code
+        await session.aclose()
+        assert (await command.end())[0] == 0
+
+    def test_a_level_without_a_user(self, fails: Fails) -> None:
+        assert fails(*SERVE, "--level", "1") == (2, "mlag-agent: --level needs --user NAME\n")
+
     async def test_restart(self, run: Run) -> None:
         for expected in (None, "2048"):
             command = await run(*SERVE, "--user", USER, "--state", "kept")

@@ -113,3 +113,11 @@ def test_any_text_as_a_path(library: SchemaLibrary, text: str) -> None:
         return
     assert text in {"/", ""} or node is not None
     assert len(steps) <= text.count("[")
+
+
+def test_users_share_rights_unless_rules_ask_for_the_name(library: SchemaLibrary) -> None:
+    mine = control(library, {"action": "deny"})
+    assert mine.rights("u") is mine.rights("v")
+    mine.rules = rule_set(library, {"path": f"{TOP}/acl-model:row[acl-model:k=$USER]", "action": "deny"})
+    assert mine.rights("u") is mine.rights("u")
+    assert mine.rights("u") is not mine.rights("v")

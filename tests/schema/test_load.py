@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -586,3 +587,44 @@ def test_defaults_name_identities_by_module(tmp_path: Path) -> None:
     assert found == {
         "own": ("a:one",), "typed": ("a:one",), "either": ("a:one",), "text": ("a:one",), "ll": ("x",), "some": (),
     }  # fmt: skip
+
+
+# --- what libyang crashes on ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "not(preceding-sibling::r[1]/v > v)",
+        "not(preceding::r)",
+        "ancestor::*",
+        "ancestor-or-self::c",
+        "../r[ancestor::c]/v",
+        "//r//v",
+        "..//r/following-sibling::r",
+        "descendant-or-self::node()//v",
+        "current()/..//r//v",
+        "string(/.)",
+        "deref(//.)",
+        "//../node()",
+        "sum(../..) > 1",
+    ],
+)
+def test_expressions_that_crash_libyang_are_refused(tmp_path: Path, expression: str) -> None:
+    body = f'container c {{ list r {{ key k; leaf k {{ type int8; }} leaf v {{ type int8; }} must "{expression}"; }} }}'
+    write(tmp_path, "a", body)
+    with pytest.raises(SchemaError, match=r"a\.yang:6: the must .* on which libyang can crash"):
+        load(tmp_path, "a")
+
+
+@pytest.mark.parametrize(
+    "expression",
+    ["//r", "..//v > 1", "descendant::v", "following-sibling::r[1]/v", "../../c/r/v", "count(/) = 1", "string(..)"],
+)
+def test_like_expressions_that_are_served(tmp_path: Path, expression: str) -> None:
+    body = f'container c {{ list r {{ key k; leaf k {{ type int8; }} leaf v {{ type int8; }} must "{expression}"; }} }}'
+    write(tmp_path, "a", body)
+    library = load(tmp_path, "a")
+    rows = "".join(f"<r><k>{number}</k></r>" for number in range(5))
+    with suppress(RpcFailure):
+        library.engine.validate(f'<c xmlns="urn:a">{rows}</c>', Contents.CONFIG, lambda path, message="": None)

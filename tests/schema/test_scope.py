@@ -107,7 +107,7 @@ module one {{
         ("leaf b { type string; must \"current()/../k = 'x'\"; }", "", {"/one:c/l", "/one:c/l/m"}),
         ("leaf b { type string; must '../k[current()/../../a]'; }", "", {"/one:c/l/m"}),
         ("leaf b { type string; must './/k'; }", "", set()),
-        ("leaf b { type string; must 'ancestor::l'; }", "", set()),
+        ("leaf b { type string; must 'following-sibling::l'; }", "", set()),
         ("leaf b { type leafref { path '../k'; } } leaf d { type string; must 'deref(../b)'; }", "", set()),
         ("leaf b { type instance-identifier; }", "", set()),
         ("leaf b { type t; } typedef t { type leafref { path '/o:c/o:a'; } }", "", {"/one:c/l/m"}),

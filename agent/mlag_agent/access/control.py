@@ -23,7 +23,10 @@ MAX_REFUSALS: Final = 20
 """Refused nodes that one reply lists; more tell nobody anything new."""
 
 MAX_USERS: Final = 1024
-"""Users whose rights are kept worked out: more than have sessions at once (``server.transports.ssh.MAX_SESSIONS``)."""
+"""Users who are remembered with their rights: more than have sessions at once."""
+
+MAX_RIGHTS: Final = 128
+"""Different rights that are kept worked out, each some hundred kilobytes with a large schema."""
 
 
 class Subject(Hashable, Protocol):
@@ -59,7 +62,8 @@ class AccessControl:
         self._enforced = enforced
         self._recovery = recovery
         self._groups_of = groups_of
-        self._rights: dict[str, Rights] = {}
+        self._users: dict[str, Rights] = {}
+        self._rights: dict[tuple[frozenset[str], str], Rights] = {}
         self._begun: dict[Subject, Rights | None] = {}  # by session whose request is under way
         self.denied_operations = 0
         self.denied_data_writes = 0
@@ -78,18 +82,30 @@ class AccessControl:
     @rules.setter
     def rules(self, rules: RuleSet) -> None:
         self._rules = rules
+        self._users.clear()
         self._rights.clear()
 
     def rights(self, user: str) -> Rights | None:
         """A user's rights by the rules of the moment; None when none applies to him."""
         if not (self._enforced and self._rules.enabled) or user in self._recovery:
             return None
-        found = self._rights.get(user)
+        found = self._users.get(user)
         if found is None:
-            if len(self._rights) >= MAX_USERS:
-                self._rights.clear()
-            found = self._rights[user] = Rights(self._rules, user, self._groups_of(user))
+            if len(self._users) >= MAX_USERS:
+                self._users.clear()
+            found = self._users[user] = self._worked_out(user)
         return None if found.unrestricted else found
+
+    def _worked_out(self, user: str) -> Rights:
+        """Users in the same groups share what is worked out, unless the rules ask for the user's name."""
+        groups = self._rules.groups_of(user, self._groups_of(user))
+        key = (groups, user if self._rules.depend_on_user else "")
+        found = self._rights.get(key)
+        if found is None:
+            if len(self._rights) >= MAX_RIGHTS:
+                self._rights.clear()
+            found = self._rights[key] = Rights(self._rules, user, groups)
+        return found
 
     def _of(self, session: Subject) -> Rights | None:
         return self._begun[session] if session in self._begun else self.rights(session.username)

@@ -62,11 +62,10 @@ class Rights:
     """The rights of a user who is in some groups, under one set of rules."""
 
     def __init__(self, rules: RuleSet, user: str, groups: frozenset[str]) -> None:
-        """``groups``: those that the transport reports (RFC 8341 section 3.4.2)."""
+        """``groups``: all that the user is in (``RuleSet.groups_of``)."""
         self._rules = rules
         self._user = user
-        mine = rules.members.get(user, frozenset())
-        self.groups = mine | groups if rules.external_groups else mine
+        self.groups = groups
         self._matching: tuple[Rule, ...] = ()
         if self.groups:  # without a group no rule applies, not even one for "*" (section 3.4.5, step 4)
             self._matching = tuple(
@@ -130,7 +129,7 @@ class Rights:
         return None
 
     def _default(self, permit: bool, why: str) -> Decision:
-        who = "no rule matches" if self.groups else f'user "{self._user}" is in no group, so no rule matches'
+        who = "no rule matches" if self.groups else "the user is in no group, so no rule matches"
         if why.endswith("-default"):
             why += " is permit" if permit else " is deny"
         return Decision(permit, f"{who}, and {why}")

@@ -100,6 +100,17 @@ class RuleSet:
     """User to the names of the configured groups that have him."""
     rule_lists: tuple[RuleList, ...] = ()
 
+    def groups_of(self, user: str, external: frozenset[str]) -> frozenset[str]:
+        """The groups of a user; ``external``: those that the transport reports (RFC 8341 section 3.4.2)."""
+        mine = self.members.get(user, frozenset())
+        return mine | external if self.external_groups else mine
+
+    @property
+    def depend_on_user(self) -> bool:
+        """Whether two users who are in the same groups may have different rights."""
+        rules = (rule for rules_of_list in self.rule_lists for rule in rules_of_list.rules)
+        return any(wanted == USER for rule in rules for step in rule.steps for _, wanted in step.keys)
+
 
 def read_rules(
     nacm: Container | None, tree: SchemaTree, ready_made: Container | None = None, *, lenient: bool = False

@@ -18,6 +18,7 @@ from pyang import context, error, repository, syntax, xpath_lexer, xpath_parser,
 
 from mlag_agent.errors import SchemaError
 from mlag_agent.schema.constraints import ConstraintCollector, conditions
+from mlag_agent.schema.hazards import hazard
 from mlag_agent.schema.leafrefs import leafref_target
 from mlag_agent.schema.loaded import LoadedSchema
 from mlag_agent.schema.moduleset import ServedModules, fingerprint, module_of_prefix, served_modules
@@ -253,6 +254,7 @@ class _Builder:
             self._defaults.append((node, given))
             if node.mandatory:
                 node.defaults = ()
+        self._refuse_hazards(stmt, node, holders)
         node.whens = tuple(
             When(self._expression(condition, node), context is node)
             for condition, context in conditions(stmt, node, holders)
@@ -263,6 +265,15 @@ class _Builder:
         if kind is Kind.LIST:
             self._keys(stmt, node)
         self._collector.add(stmt, node, holders)
+
+    @staticmethod
+    def _refuse_hazards(stmt: Any, node: SchemaNode, holders: tuple[Any, ...]) -> None:
+        expressions = [(must, node) for must in stmt.search("must")]
+        for expression, at in (*expressions, *conditions(stmt, node, holders)):
+            found = hazard(_expression(expression.arg), at.path.count("/") if at.name else 0)
+            if found is not None:
+                words = f'{expression.keyword} "{expression.arg}" has {found}, on which libyang can crash'
+                raise SchemaError(f"{_position(expression)}the {words}; such a module is not served")
 
     def _types(self, root: SchemaNode, operations: Sequence[SchemaNode]) -> None:
         """The type of every leaf; of a leafref it is that of the leaf it leads to, which is found in the whole tree."""
