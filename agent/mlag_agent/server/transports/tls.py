@@ -18,6 +18,7 @@ from functools import partial
 from cryptography import x509
 
 from mlag_agent.access.cert_to_name import CertToName
+from mlag_agent.errors import SettingsError
 from mlag_agent.server.transports.admission import Admission, TransportLimits
 from mlag_agent.server.transports.sockets import USUAL, Keepalive, detect_dead_peer, listening_sockets
 from mlag_agent.server.transports.tasks import STOPPING, SessionTasks
@@ -60,16 +61,19 @@ class TlsTransport:
 
     def __init__(
         self,
-        identity: TlsIdentity,
+        identify: Callable[[], TlsIdentity],
         *,
         admission: Admission,
         sessions: SessionTasks,
         login_failed: LoginFailed = lambda user, source, method: None,
     ) -> None:
-        """``login_failed`` hears of each client whose certificate does not let it in."""
+        """``identify`` is asked for each connection, and may raise :exc:`~mlag_agent.errors.SettingsError`.
+
+        ``login_failed`` hears of each client whose certificate does not let it in.
+        """
         self._login_failed = login_failed
-        self.identity = identity
-        """May be replaced at any time: it holds for the connections that come after."""
+        self._identify = identify
+        self._names: dict[TlsStream, CertToName] = {}  # of handshakes under way
         self.admission = admission
         self._sessions = sessions
         self._sockets: Sequence[socket.socket] = ()
@@ -147,16 +151,23 @@ class TlsTransport:
 
     async def _handshake(self, stream: TlsStream, sock: socket.socket) -> None:
         """Until the client has authenticated; raises OSError if it does not."""
+        try:
+            identity = self._identify()
+        except SettingsError as error:
+            log.error("TLS: %s", error)  # noqa: TRY400  # the trace says nothing more
+            raise ConnectionAbortedError("the agent's own files cannot be used") from None
+        self._names[stream] = identity.names
         await asyncio.get_running_loop().connect_accepted_socket(
             lambda: stream,
             sock,
-            ssl=self.identity.context,
+            ssl=identity.context,
             ssl_handshake_timeout=self.limits.login_timeout,
             ssl_shutdown_timeout=SHUTDOWN_TIMEOUT,
         )
 
     def _handshake_over(self, stream: TlsStream, sock: socket.socket) -> None:
         handshake = self._handshakes.pop(stream)
+        self._names.pop(stream, None)
         problem = None if handshake.cancelled() else handshake.exception()
         if isinstance(problem, ssl.SSLCertVerificationError) or getattr(problem, "reason", None) == _NO_CERTIFICATE:
             self._login_failed("", stream.source_host, METHOD)
@@ -200,7 +211,7 @@ class TlsTransport:
         """RFC 7589 section 7: without a name there is no session."""
         self._streams[stream] = None
         chain = verified_chain(connection)
-        name = self.identity.names.username(chain)
+        name = self._names[stream].username(chain)
         if name is None:
             log.warning("TLS: no cert-to-name entry gives a user for %s, from %s", _subject(chain[0]), stream.peer)
             self._login_failed(_subject(chain[0]), stream.source_host, METHOD)
