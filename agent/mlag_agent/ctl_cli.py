@@ -98,6 +98,34 @@ def reset(state: Path, *, config: bool) -> None:
     click.echo("reset")
 
 
+@ctl_commands.command()
+@click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
+@click.option("--datastore", default="running", show_default=True, help="Or candidate, startup, operational.")
+@click.option("--json", "as_json", is_flag=True, help="JSON instead of XML.")
+@click.pass_obj
+def save(state: Path, file: Path, datastore: str, *, as_json: bool) -> None:
+    """Write what a datastore holds to FILE, as instance data (RFC 9195)."""
+    text = _ask(state, Request("save", datastore=datastore, json=as_json))
+    if str(file) == "-":
+        click.echo(text, nl=False)
+        return
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ControlError(f"cannot write {file}: {error.strerror}") from error
+    click.echo(f"{datastore} saved to {file}")
+
+
+@ctl_commands.command()
+@_FILE
+@click.option("--datastore", default="", help="running or startup.  [default: the one that FILE names]")
+@click.pass_obj
+def load(state: Path, file: Path, datastore: str) -> None:
+    """Replace what a datastore holds by the instance data (RFC 9195) in FILE, XML or JSON."""
+    answer = _ask(state, Request("load", content=_read(file), datastore=datastore))
+    click.echo(f"{answer} is as {file} has it")
+
+
 def _ask(state: Path, request: Request) -> Any:
     with ControlClient(state) as client:
         return client.request(request).result

@@ -116,3 +116,41 @@ async def test_running_that_cannot_be_written(start: Start, connect: Connect) ->
 async def test_no_content(session: Client) -> None:
     reply = await session.rpc(f'<edit-data xmlns="{NMDA}" {DS}><datastore>ds:running</datastore></edit-data>')
     assert {error.tag for error in reply.errors} == {"missing-element"}
+
+
+MODULE = """
+module rows {
+  yang-version 1.1; namespace "urn:test:rows"; prefix r;
+  container rows { list row { key "id"; leaf id { type uint16; } leaf text { type string; } } }
+}
+"""
+
+
+def rows(*content: tuple[int, str]) -> str:
+    inner = "".join(f"<row><id>{number}</id><text>{text}</text></row>" for number, text in content)
+    return f'<rows xmlns="urn:test:rows">{inner}</rows>'
+
+
+async def test_only_the_entry_that_changes_is_checked(
+    start: Start, connect: Connect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with edit-config, and with a partial lock on another part (ARCHITECTURE section 6)."""
+    (tmp_path / "rows.yang").write_text(MODULE)
+    device = await start("other", yang_dirs=(str(tmp_path),), modules=("rows",))
+    session, other = await connect(device), await connect(device)
+    assert (await session.edit(rows(*((number, "x") for number in range(500))), "running")).ok
+    lock = '<partial-lock xmlns="urn:ietf:params:xml:ns:netconf:partial-lock:1.0"><select>//row[id=8]</select>'
+    assert not (await other.rpc(f"{lock}</partial-lock>")).errors
+    handed: list[str] = []
+    engine = device.agent.library.engine
+    real = engine.validate
+
+    def validate(document: str, *arguments: object, **options: object) -> None:
+        handed.append(document)
+        real(document, *arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(engine, "validate", validate)
+    assert (await session.edit(rows((7, "y")), "running")).ok
+    assert (await session.rpc(edit_data("ds:running", rows((7, "z"))))).ok
+    assert handed == [rows((7, "y")), rows((7, "z"))]
+    assert (await session.rpc(edit_data("ds:running", rows((8, "z"))))).error.app_tag == "locked"

@@ -640,3 +640,47 @@ class TestClients:
             admin.kill_session(other.session_id)
             with pytest.raises(TransportError):
                 other.close_session()
+
+
+class TestDatastoreOperations:
+    """factory-reset (RFC 8808), partial locks (RFC 5717) and edit-data (RFC 8526) ask as well."""
+
+    async def test_factory_reset_is_denied_unless_allowed(self, device: Device, login: Login) -> None:
+        reset = '<factory-reset xmlns="urn:ietf:params:xml:ns:yang:ietf-factory-default"/>'
+        assert (await (await login("level1")).rpc(reset)).error.tag == "access-denied"
+        admin = await login("anna")
+        assert (await admin.rpc(reset)).ok
+
+    async def test_what_may_not_be_read_cannot_be_locked(self, device: Device, login: Login) -> None:
+        head = '<partial-lock xmlns="urn:ietf:params:xml:ns:netconf:partial-lock:1.0">'
+        lock = head + "<select>{}</select></partial-lock>"
+        admin = await login("anna")
+        allowed = rule("a", "permit", module="ietf-netconf-partial-lock")
+        hidden = rule("h", path="/ni:network-instances/ni:network-instance[ni:name='secret']")
+        assert (await admin.edit(nacm(rules(allowed, hidden), guests="level1"), "running")).ok
+        assert (await admin.edit(_instances("open", "secret"), "running")).ok
+        guest = await login("level1")
+        granted = await guest.rpc(lock.format("//network-instance"))
+        assert [node.rpartition("=")[2] for node in granted.leafs("locked-node")] == ["'open']"]
+        denied = await guest.rpc(lock.format("//network-instance[name='secret']"))
+        assert denied.error.app_tag == "no-matches"
+        assert "secret" not in denied.error.message.replace("[name='secret']", "")
+
+    async def test_edit_data_is_checked(self, device: Device, login: Login) -> None:
+        admin = await login("anna")
+        allowed = rule("a", "permit", module="ietf-netconf-nmda")
+        assert (await admin.edit(nacm(rules(allowed)), "running")).ok
+        edit = (
+            '<edit-data xmlns="urn:ietf:params:xml:ns:yang:ietf-netconf-nmda" '
+            'xmlns:ds="urn:ietf:params:xml:ns:yang:ietf-datastores"><datastore>ds:{}</datastore>'
+            f"<config>{vpn('red')}</config></edit-data>"
+        )
+        guest = await login("gast")
+        for datastore in ("running", "candidate", "startup"):
+            assert (await guest.rpc(edit.format(datastore))).error.tag == "access-denied"
+            assert (await admin.rpc(edit.format(datastore))).ok
+
+
+def _instances(*names: str) -> str:
+    inner = "".join(f"<network-instance><name>{name}</name></network-instance>" for name in names)
+    return f'<network-instances xmlns="{NI}">{inner}</network-instances>'

@@ -26,15 +26,20 @@ class ProtocolError(ValueError):
 
 
 class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """``content``: of the file; ``path``: of the operation that is to be answered; ``origin``: of operational data."""
+    """``content``: of the file; ``path``: of the operation that is to be answered; ``origin``: of operational data.
 
-    do: Literal["notify", "reply", "operational", "log", "reset"]
+    ``datastore``: that is saved or loaded; ``json``: as JSON.
+    """
+
+    do: Literal["notify", "reply", "operational", "log", "reset", "save", "load"]
     v: int = VERSION
     content: str = ""
     path: str = ""
     origin: str = ""
     follow: bool = False
     config: bool = False
+    datastore: str = ""
+    json: bool = False
 
 
 class Answer(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -23,6 +23,7 @@ from mlag_agent.control.protocol import (
 )
 from mlag_agent.errors import RpcFailure, SettingsError
 from mlag_agent.features.base import UNKNOWN
+from mlag_agent.features.instance_data import load_instance_data, save_instance_data
 from mlag_agent.foreign.canned import CannedError
 from mlag_agent.foreign.log import Operation
 from mlag_agent.foreign.service import Foreign
@@ -167,6 +168,10 @@ class ControlServer:
             return foreign.reply(request.path, request.content)
         if request.do == "operational":
             return list(foreign.operational(request.content, request.origin or UNKNOWN))
+        if request.do == "save":
+            return save_instance_data(foreign.agent, request.datastore or "running", as_json=request.json)
+        if request.do == "load":
+            return await load_instance_data(foreign.agent, request.content, request.datastore)
         if request.do == "reset":
             await foreign.reset(config=request.config)
             return None

@@ -84,6 +84,7 @@ class Decoder:
         """As ``decode``, a batch of elements at a time; containers with more than that are put into ``long``."""
         self.long = []
         self._look_for_text(elements, parent)
+        yield  # 30 ms have passed for 50,000 entries
         root = EditNode(parent, None)
         yield from self._batches(elements, root, top=True)
         for node, element in self.long:  # which may add some

@@ -18,7 +18,7 @@ from typing import Any
 
 import oopt_gnpy_libyang as ly
 
-from mlag_agent.errors import RpcFailure, SchemaError
+from mlag_agent.errors import ErrorTag, RpcError, RpcFailure, SchemaError
 from mlag_agent.schema.nodes import Kind, ModuleRequest, SchemaNode, SchemaTree
 from mlag_agent.schema.operations import OUTPUT_SUFFIX
 from mlag_agent.schema.violations import ValueLookup, bounded, constraint_error, payload_error
@@ -174,6 +174,38 @@ class SchemaEngine:
                 found = found[0]
         text = _text_of(found)
         return prefixed_path(text) if node.type is not None and node.type.prefixed and text[:1] == "/" else text
+
+    def to_json(self, document: str) -> dict[str, Any]:
+        """Data in the encoding of RFC 7951.  The document is this agent's own; raises SchemaError when it is wrong."""
+        if not document:
+            return {}
+        self._context.clean_all_errors()
+        try:
+            data = self._context.parse_data(
+                document, ly.DataFormat.XML, ly.ParseOptions.Strict | ly.ParseOptions.ParseOnly, None
+            )
+        except ly.Error as error:
+            raise SchemaError(
+                _context_words(self._context, f"libyang cannot read what is to be JSON: {error}")
+            ) from error
+        finally:
+            self._context.clean_all_errors()
+        found: dict[str, Any] = json.loads(data.print(ly.DataFormat.JSON, ly.PrintFlags.WithSiblings))
+        return found
+
+    def from_json(self, text: str) -> str:
+        """Configuration in the encoding of RFC 7951 as XML; raises RpcFailure with libyang's words for what is none."""
+        self._context.clean_all_errors()
+        options = ly.ParseOptions.Strict | ly.ParseOptions.ParseOnly | ly.ParseOptions.NoState
+        try:
+            data = self._context.parse_data(text, ly.DataFormat.JSON, options, None)
+            return "" if data is None else str(data.print(ly.DataFormat.XML, ly.PrintFlags.WithSiblings) or "")
+        except ly.Error as error:
+            found = [e for e in self._context.errors() if e.level == ly.LogLevel.Error]
+            words = "; ".join(f"{e.data_path or '/'}: {e.message}" for e in found) or str(error)
+            raise RpcFailure(RpcError(ErrorTag.INVALID_VALUE, words)) from error
+        finally:
+            self._context.clean_all_errors()
 
     def _run(self, document: str, parse: Any, validation: Any) -> list[Any]:
         self._context.clean_all_errors()
