@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import asyncssh
 import pytest
 
 from mlag_agent import __version__
@@ -119,6 +120,37 @@ class TestServe:
         reply = await session.edit(group(channel()), "running")
         assert ("ok" if reply.ok else reply.error.tag) == code
         await session.aclose()
+        assert (await command.end())[0] == 0
+
+    async def test_users_are_read_again(self, run: Run, tmp_path: Path) -> None:
+        """On SIGHUP: a new level counts for an open session, a new user can log in, a wrong file changes nothing."""
+        file = tmp_path / "settings.toml"
+        text = f'[[users]]\nname = "{USER}"\npassword-hash = "{hash_password(PASSWORD)}"\nlevel = {{}}\n'
+        file.write_text(text.format(3))
+        command = await run("-v", *SERVE, "--settings", str(file))
+        assert command.process.stderr is not None
+        port = int((await command.line(r"port (\d+)"))[1])
+        session = await Client.connect(port)
+        assert (await session.edit(group(channel()), "running")).ok
+
+        async def reread(content: str) -> None:
+            file.write_text(content)
+            command.process.send_signal(signal.SIGHUP)
+            async with asyncio.timeout(LIMIT):
+                while b"the users" not in await command.process.stderr.readline():  # type: ignore[union-attr]
+                    pass
+
+        other = text.format(3).replace(USER, "berta")
+        await reread(text.format(1) + other)
+        assert (await session.edit(group(channel()), "running")).error.tag == "access-denied"
+        second = await Client.connect(port, username="berta")
+        await reread("[[users]]\nname = 7\n")
+        assert (await second.edit(group(channel()), "running")).ok
+        await reread(other)
+        with pytest.raises(asyncssh.PermissionDenied):
+            await Client.connect(port)
+        for client in (session, second):
+            await client.aclose()
         assert (await command.end())[0] == 0
 
     def test_a_level_without_a_user(self, fails: Fails) -> None:

@@ -166,6 +166,14 @@ class Device:
         assert self._users is not None, "the device is not started"
         return self._users
 
+    def reload_users(self, settings: Settings) -> None:
+        """Have the users of these settings from now on; raises SettingsError, and then nothing changes.
+
+        Open sessions stay; what they may do is by the new level and groups with their next request.
+        """
+        self.users.replace(make_users(settings))
+        self.agent.access.users_changed()
+
     @property
     def agent(self) -> Agent:
         """Datastores, transactor and schema."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import secrets
 import signal
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import NoReturn
@@ -40,6 +41,8 @@ from mlag_agent.systemd import Notifier, activated_sockets
 from mlag_agent.users_cli import PASSWORD_VARIABLE, user_commands
 
 __all__ = ["main"]
+
+_LOG = logging.getLogger(__name__)
 
 EXIT_SETTINGS = 2
 EXIT_SCHEMA = 3
@@ -119,9 +122,12 @@ def cli(verbose: int) -> None:
     "--strict/--no-strict", default=None, help="Refuse what RFC 6241 does not allow, e.g. missing namespaces."
 )
 def serve(settings_file: Path | None, **options: object) -> None:
-    """Run one agent until it is told to stop (SIGTERM, SIGINT)."""
-    settings = load_settings(settings_file) if settings_file is not None else Settings()
-    asyncio.run(_serve((_with_options(settings, options),)))
+    """Run one agent until it is told to stop (SIGTERM, SIGINT).  SIGHUP: read the users of the settings file again."""
+
+    def read() -> Settings:
+        return _with_options(load_settings(settings_file) if settings_file is not None else Settings(), options)
+
+    asyncio.run(_serve((read(),), reread=read))
 
 
 @cli.command()
@@ -239,7 +245,9 @@ def _user(name: str, authorized_keys: str | None) -> UserSettings:
     return msgspec.structs.replace(user_with_password(name, password), authorized_keys=authorized_keys)
 
 
-async def _serve(all_settings: Sequence[Settings], password: str | None = None) -> None:
+async def _serve(
+    all_settings: Sequence[Settings], password: str | None = None, *, reread: Callable[[], Settings] | None = None
+) -> None:
     """Start, say so on stdout, and run until a signal comes."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -259,8 +267,23 @@ async def _serve(all_settings: Sequence[Settings], password: str | None = None) 
         if len(devices) > 1:
             _how_to_connect(devices, password)
         sys.stdout.flush()
+        # Schema and code stay until the end: each full collection would look at them again, for 9 ms here.
+        gc.collect()
+        gc.freeze()
+        if reread is not None:
+            loop.add_signal_handler(signal.SIGHUP, _reload_users, devices[0], reread)
         async with notifier.serving("serving NETCONF"):
             await stop.wait()
+
+
+def _reload_users(device: Device, reread: Callable[[], Settings]) -> None:
+    """What is wrong with the file leaves the users as they are."""
+    try:
+        device.reload_users(reread())
+    except SettingsError as error:
+        _LOG.error("the users stay as they are: %s", error)
+        return
+    _LOG.info("the users were read again")
 
 
 def _how_to_connect(devices: Sequence[Device], password: str | None) -> None:
@@ -274,6 +297,7 @@ def _how_to_connect(devices: Sequence[Device], password: str | None) -> None:
         "hostkey_verify=False)"
     )
     click.echo(f"  mlag-client --host {host} --port {first.port} --user {user} peer-link show")
+    click.echo(f"  mlag-agent ctl --state {first.settings.state} log -f")
 
 
 if __name__ == "__main__":

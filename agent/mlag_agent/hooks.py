@@ -121,6 +121,13 @@ class Change(Protocol):
     def changed(self) -> Sequence[str]:
         """Instance paths of the nodes that are created, changed or deleted."""
 
+    @property
+    def restoring(self) -> bool:
+        """Whether a configuration comes back that was in force before: at start, or when a commit was not confirmed.
+
+        What cannot be had now is then better shown as state than refused: a refusal at start ends it.
+        """
+
     def old(self, path: str) -> Any:
         """What is at an instance path before, as ``Device.config`` gives it."""
 

@@ -35,7 +35,7 @@ _FILE = click.option(
 
 @click.group("user")
 def user_commands() -> None:
-    """Add, list and remove the users of a settings file.  A running agent reads it at its next start."""
+    """Add, list and remove the users of a settings file.  A running agent reads it again on SIGHUP."""
 
 
 @user_commands.command("add")

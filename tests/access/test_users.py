@@ -128,3 +128,25 @@ def test_authorized_keys() -> None:
     for bad in ("ssh-ed25519 nonsense", 'no-pty,command="x" ' + KEY.export_public_key().decode(), "password"):
         with pytest.raises(SettingsError, match="line 2 of the file"):
             parse_authorized_keys(f"#\n{bad}", source="the file")
+
+
+async def test_a_password_that_is_changed_while_it_is_checked(users: Users, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The old one, found right a moment too late, must not be remembered as that of the user who is there now."""
+    verify = users_module._verify
+
+    def slow(stored: str, password: str) -> bool:
+        users.replace([User("anna", hash_password("new"))])
+        return verify(stored, password)
+
+    monkeypatch.setattr(users_module, "_verify", slow)
+    assert not await users.verify_password("anna", PASSWORD, SOURCE)
+    monkeypatch.setattr(users_module, "_verify", verify)
+    assert not await users.verify_password("anna", PASSWORD, SOURCE)
+    assert await users.verify_password("anna", "new", SOURCE)
+
+
+def test_users_that_cannot_be_used_change_nothing(users: Users) -> None:
+    with pytest.raises(SettingsError, match="anna is listed twice"):
+        users.replace([User("anna", HASH), User("anna", HASH)])
+    assert users.get("keys-only") is not None
+    assert users.groups("anna") == {"level-3"}

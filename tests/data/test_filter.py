@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
-from mlag_agent.data.build import Selection
+from mlag_agent.data.build import Selection, narrowed
 from mlag_agent.data.filter import SubtreeFilter
 from mlag_agent.data.lexical import matching_text
 from mlag_agent.data.tree import Container, ListNode, Node
@@ -254,7 +254,9 @@ def pruned(node: Container, wanted: Selection) -> Container:
 def test_selection_leaves_out_nothing_that_the_filter_selects(bench: Any, content: str, wanted: str) -> None:
     root = bench.load(f'<box xmlns="{TB}">{content}</box>')
     made = SubtreeFilter.compile(etree.fromstring(f"<filter>{wanted}</filter>"), bench.tree, matching_text)
-    assert bench.xml(made.apply(pruned(root, made.selection))) == bench.xml(made.apply(root))
+    expected = bench.xml(made.apply(root))
+    assert bench.xml(made.apply(pruned(root, made.selection))) == expected
+    assert bench.xml(made.apply(narrowed(root, made.selection))) == expected
 
 
 def test_selection_leaves_out_what_is_not_asked_for(bench: Any) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from lxml import etree
 
+from mlag_agent.data.build import Along
+from mlag_agent.data.encode import encode_children
 from mlag_agent.errors import RpcFailure
 from mlag_agent.foreign.canned import CannedError
 
@@ -179,3 +181,18 @@ class TestNotify:
         agent = await acme()
         with pytest.raises(RpcFailure, match=words):
             agent.device.notify(content)
+
+
+async def test_a_filter_by_key_costs_what_it_selects(acme: MakeAcme) -> None:
+    """Of what was put in, only the entry that is asked for is looked at."""
+    agent = await acme()
+    rows = "".join(f"<slot><number>{n}</number><temperature>{n}</temperature></slot>" for n in range(200))
+    agent.device.operational(system(rows + STATE))
+    tree = agent.device.agent.library.tree
+    slot = tree.find("/acme:system/slot")
+    (part,) = [p for p in agent.device.agent.state_parts(Along([(slot.parent, ()), (slot, ("7",))])) if p.root.children]
+    assert "<number>7</number>" in encode_children(part.root, tree.namespaces).decode()
+    assert "<number>8</number>" not in encode_children(part.root, tree.namespaces).decode()
+    assert (await agent.session.get('<system xmlns="urn:acme"><slot><number>7</number></slot></system>')).leafs(
+        "temperature"
+    ) == ["7"]

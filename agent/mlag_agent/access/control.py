@@ -85,6 +85,10 @@ class AccessControl:
         self._users.clear()
         self._rights.clear()
 
+    def users_changed(self) -> None:
+        """Users may be in other groups than before: open sessions have their new rights with the next request."""
+        self._users.clear()
+
     def rights(self, user: str) -> Rights | None:
         """A user's rights by the rules of the moment; None when none applies to him."""
         if not (self._enforced and self._rules.enabled) or user in self._recovery:

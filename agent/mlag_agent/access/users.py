@@ -119,7 +119,7 @@ def parse_authorized_keys(text: str, *, source: str) -> tuple[asyncssh.SSHKey, .
 
 
 class Users:
-    """All users of one agent, unchanging; replace the object to change them.
+    """All users of one agent; each is unchanging, ``replace`` has others.
 
     A password found right is remembered as a keyed hash in memory (the key is random and never leaves the process), so
     that automation, which opens many sessions, pays for argon2 once.  Wrong passwords always cost the full price.
@@ -140,15 +140,20 @@ class Users:
         self._ca_keys = tuple(ca_keys)
         self.delays = delays if delays is not None else LoginDelays()
         self._on_failure = on_failure
-        self._by_name: dict[str, User] = {}
-        for user in users:
-            if user.name in self._by_name:
-                raise SettingsError(f"user {user.name} is listed twice")
-            self._by_name[user.name] = user
-        self._no_such_user_hash = _hash_that_fits_nothing(self._by_name.values())
         self._memory_key = secrets.token_bytes(32)
-        self._remembered: dict[str, bytes] = {}  # user name -> keyed hash of the password found right
+        self.replace(users)
         self._threads = ThreadPoolExecutor(VERIFY_THREADS, thread_name_prefix="password")
+
+    def replace(self, users: Iterable[User]) -> None:
+        """Have these users from now on; raises SettingsError if two have one name, and then nothing changes."""
+        by_name: dict[str, User] = {}
+        for user in users:
+            if user.name in by_name:
+                raise SettingsError(f"user {user.name} is listed twice")
+            by_name[user.name] = user
+        self._by_name = by_name
+        self._no_such_user_hash = _hash_that_fits_nothing(by_name.values())
+        self._remembered: dict[str, bytes] = {}  # user name -> keyed hash of the password found right
 
     def get(self, name: str) -> User | None:
         """The user called ``name``."""
@@ -203,7 +208,7 @@ class Users:
         stored = None if user is None else user.password_hash
         loop = asyncio.get_running_loop()
         right = await loop.run_in_executor(self._threads, _verify, stored or self._no_such_user_hash, password)
-        if right and stored is not None:
+        if right and stored is not None and self._by_name.get(name) is user:  # he may be another one meanwhile
             self._remembered[name] = digest
             return True
         return False

@@ -17,7 +17,18 @@ from mlag_agent.data.edit_node import EditNode
 from mlag_agent.data.tree import AnyData, Container, Keys, LeafList, ListNode, Node
 from mlag_agent.schema.nodes import Kind, SchemaNode
 
-__all__ = ["EVERYTHING", "Along", "Below", "Rows", "Selection", "build", "build_entries", "from_nodes", "text"]
+__all__ = [
+    "EVERYTHING",
+    "Along",
+    "Below",
+    "Rows",
+    "Selection",
+    "build",
+    "build_entries",
+    "from_nodes",
+    "narrowed",
+    "text",
+]
 
 
 class Selection(Protocol):
@@ -137,6 +148,33 @@ def _rows(rows: Rows, wanted: Selection) -> Iterable[Mapping[str, Any]]:
     if keys is None:
         return rows.every()
     return [row for each in dict.fromkeys(keys) if (row := rows.one(each)) is not None]
+
+
+def narrowed(container: Container, wanted: Selection) -> Container:
+    """A tree without most of what is not wanted, at a cost that does not grow with it: whole lists may stay."""
+    if wanted is EVERYTHING:
+        return container
+    kept: dict[SchemaNode, Node] = {}
+    for node, value in container.children.items():
+        mine = wanted.below(node)
+        if mine is None:
+            continue
+        if isinstance(value, Container):
+            kept[node] = narrowed(value, mine)
+        elif isinstance(value, ListNode) and mine.keys is not None:
+            rows = [row for keys in dict.fromkeys(mine.keys) if (row := _entry(value, keys)) is not None]
+            if rows:
+                kept[node] = ListNode.of(node, [narrowed(row, mine) for row in rows])
+        else:
+            kept[node] = value
+    return Container(container.schema, kept)
+
+
+def _entry(rows: ListNode, keys: Keys) -> Container | None:
+    try:
+        return rows.get(keys)
+    except ValueError:  # an integer key that is none
+        return None
 
 
 def from_nodes(schema: SchemaNode, nodes: Iterable[EditNode]) -> Container:

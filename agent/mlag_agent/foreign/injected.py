@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from lxml import etree
 
-from mlag_agent.data.build import Selection, from_nodes
+from mlag_agent.data.build import Selection, from_nodes, narrowed
 from mlag_agent.data.decode import Decoder
 from mlag_agent.data.tree import Container, Node
 from mlag_agent.data.values import canonicalise, check_document, value_lookup
@@ -99,5 +99,6 @@ class Injected:
     def parts(self, agent: Agent, wanted: Selection) -> Iterable[StatePart]:
         """A ``StateSource``."""
         for node, part in self._parts.items():
-            if wanted.below(node) is not None:
-                yield StatePart(part.origin, Container(agent.library.tree.data, {node: part.value}))
+            made = narrowed(Container(agent.library.tree.data, {node: part.value}), wanted)
+            if made.children:
+                yield StatePart(part.origin, made)
