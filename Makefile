@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 PYTEST_WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test crashtest lint types yang layers bench bench-peers check clean
+.PHONY: help demo run test crashtest lint types yang layers bench bench-peers fuzz soak check clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -64,6 +64,9 @@ layers: $(VENV)/dev.stamp ## Dependencies between layers point one way
 
 yang: $(VENV)/dev.stamp ## Our YANG modules: pyang's lint, and libyang loads each
 	@$(BIN)/python -m mlag_agent.schema.lint
+
+fuzz: $(VENV)/dev.stamp ## Random input for hours: 50 times the examples of the tests (FUZZ_FACTOR=500 for a night)
+	@MLAG_FUZZ_FACTOR=$(or $(FUZZ_FACTOR),50) $(BIN)/python -m pytest -n $(PYTEST_WORKERS) -o timeout=0 --hypothesis-show-statistics $(PYTEST_ARGS)
 
 soak: $(VENV)/dev.stamp ## Good and bad clients for an hour; afterwards all is as before
 	@MLAG_SOAK_ROUNDS=40 MLAG_SOAK_CONNECTS=1000 $(BIN)/python -m pytest -n 0 -o timeout=7200 tests/soak

@@ -8,6 +8,7 @@ Both see to it that nothing is left running.
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 # pytest's importlib mode puts no folder of tests on the path; the client is shared by several of them.
 sys.path.insert(0, str(Path(__file__).parent))
@@ -183,3 +185,25 @@ def agent_thread(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[
     yield begin
     for thread, _ in running.values():
         thread.__exit__()
+
+
+FUZZ_FACTOR = int(os.environ.get("MLAG_FUZZ_FACTOR", "0"))
+"""``make fuzz``: only the tests of random input, with so many times their examples."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not FUZZ_FACTOR:
+        return
+    chosen = []
+    for item in items:
+        function = getattr(item, "function", None)
+        if getattr(function, "is_hypothesis_test", False):
+            assert function is not None
+            own = getattr(function, "_hypothesis_internal_use_settings", None) or settings()
+            changed = settings(own, max_examples=own.max_examples * FUZZ_FACTOR, deadline=None)
+            function._hypothesis_internal_use_settings = changed  # there is no public way to say it
+            chosen.append(item)
+        elif "fuzz" in item.path.stem:
+            chosen.append(item)
+    config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
+    items[:] = chosen

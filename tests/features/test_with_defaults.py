@@ -11,6 +11,7 @@ from lxml import etree
 from ncclient import manager
 
 from conftest import Connect, Start
+from mlag_agent.config import UrlSettings
 from netconf_client import NC, PASSWORD, USER, Client, Reply
 
 DF = "urn:test:defaults"
@@ -199,6 +200,43 @@ class TestTheAttribute:
         session = await served()
         error = (await session.edit(plain(content), "running")).error
         assert (error.tag, error.info["bad-attribute"]) == ("bad-attribute", "default")
+
+
+class TestCopying:
+    """RFC 6243 section 4.5.1: what copy-config takes of the source."""
+
+    async def copy(self, session: Client, target: str, mode: str | None) -> Reply:
+        parameter = f'<with-defaults xmlns="{NCWD}">{mode}</with-defaults>' if mode else ""
+        return await session.rpc(
+            f"<copy-config><target>{target}</target><source><running/></source>{parameter}</copy-config>"
+        )
+
+    @pytest.mark.parametrize(
+        ("mode", "found"),
+        [
+            (None, {"a=16", "none=x"}),
+            ("explicit", {"a=16", "none=x"}),
+            ("trim", {"none=x"}),
+            ("report-all", {"a=16", "none=x", "p=50"}),
+            ("report-all-tagged", {"a=16", "none=x"}),
+        ],
+    )
+    async def test_to_a_datastore(self, served: Any, mode: str | None, found: set[str]) -> None:
+        session = await served()
+        assert (await session.edit(plain("<a>16</a><none>x</none>"), "running")).ok
+        assert (await self.copy(session, "<candidate/>", mode)).ok
+        assert leafs(await session.get_config("candidate", f'<plain xmlns="{DF}"/>')) == found
+
+    async def test_to_a_url(self, served: Any, tmp_path: Path) -> None:
+        session = await served(url=UrlSettings(schemes=("file",), folder=str(tmp_path)))
+        assert (await session.edit(plain("<a>16</a><none>x</none>"), "running")).ok
+        for mode, there in ((None, False), ("report-all", True)):
+            assert (await self.copy(session, "<url>file:///saved.xml</url>", mode)).ok
+            assert ("<p>50</p>" in (tmp_path / "saved.xml").read_text()) is there
+
+    async def test_a_mode_that_is_not_there(self, served: Any) -> None:
+        session = await served("report-all")
+        assert (await self.copy(session, "<candidate/>", "report-all-tagged")).error.tag == "invalid-value"
 
 
 def test_with_ncclient(agent_thread: Callable[..., Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import logging
 import shutil
 import socket
@@ -118,6 +119,20 @@ class TestLogin:
         assert "no cert-to-name entry gives a user for CN=anna" in caplog.text
         assert device.registry.in_sessions == 0
 
+    async def test_refusals_are_in_the_audit_log(self, begin: Start, pki: Pki) -> None:
+        device = await begin(pki.settings(cert_to_name=(pki.rule(how="san-rfc822-name"),)))
+        nameless = pki.root.issue(common_name="nameless")
+        for client in (None, Authority.make("other").issue(common_name="anna"), nameless):
+            await refused(device, pki.context(client))
+        await device.aclose()
+        lines = [json.loads(line) for line in (Path(device.settings.state) / "audit.jsonl").read_text().splitlines()]
+        failed = [line for line in lines if line["event"] == "login-failed"]
+        assert [(line["user"], line["method"], line["source"]) for line in failed] == [
+            ("", "certificate", "127.0.0.1"),
+            ("", "certificate", "127.0.0.1"),
+            ("CN=nameless", "certificate", "127.0.0.1"),
+        ]
+
     async def test_revoked(self, begin: Start, pki: Pki, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
         bob = pki.root.issue(common_name="bob")
         crl = tmp_path / "crl.pem"
@@ -155,12 +170,39 @@ class TestLogin:
     async def test_no_resumption(self, begin: Start, pki: Pki) -> None:
         """A later connection shows its certificate again, whatever became of it meanwhile."""
         device = await begin()
+        port = device.endpoints.tls_port
+
+        def connect(
+            context: ssl.SSLContext, session: ssl.SSLSession | None
+        ) -> tuple[bool | None, ssl.SSLSession | None]:
+            raw = socket.create_connection(("127.0.0.1", port), timeout=20)
+            with context.wrap_socket(raw, server_hostname="127.0.0.1", session=session) as wrapped:
+                wrapped.recv(4096)  # the hello: what a server has to say about sessions has come by then
+                return wrapped.session_reused, wrapped.session
+
         for version in VERSIONS:
             context = pki.context(pki.anna, version)
-            async with session(device, context) as client:
-                await client.get_config()
-                first = client.connection.stdin.get_extra_info("ssl_object")
-                assert first.session is None or not first.session.has_ticket
+            _, session = await asyncio.to_thread(connect, context, None)
+            assert session is not None
+            reused, _ = await asyncio.to_thread(connect, context, session)
+            assert not reused
+
+    async def test_renewed_files_hold_from_the_next_connection_on(
+        self, begin: Start, pki: Pki, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        crl = tmp_path / "crl.pem"
+        crl.write_bytes(pki.root.revocations())
+        device = await begin(pki.settings(crl=str(crl)))
+        async with session(device, pki.context(pki.anna)) as client:
+            crl.write_bytes(pki.root.revocations(pki.anna))
+            await refused(device, pki.context(pki.anna))
+            crl.write_bytes(b"half a fi")
+            await refused(device, pki.context(pki.anna))
+            assert "holds no revocation list" in caplog.text
+            crl.write_bytes(pki.root.revocations())
+            async with session(device, pki.context(pki.anna)) as again:
+                assert (await again.get_config()).data is not None
+            assert (await client.get_config()).data is not None
 
     async def test_no_early_data(self, begin: Start, pki: Pki) -> None:
         """RFC 9918 section 3: without a ticket a client has nothing to send early data with."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from lxml import etree
 
 from mlag_agent.data.decode import Operation
+from mlag_agent.data.defaults import Mode
 from mlag_agent.data.edit import Editor
 from mlag_agent.data.tree import Container, empty
 from mlag_agent.datastore.stores import Datastore
@@ -14,6 +15,7 @@ from mlag_agent.datastore.turns import in_turns
 from mlag_agent.errors import ErrorTag, ErrorType, RpcError, RpcFailure
 from mlag_agent.features.base import OK, Agent, Reply, RpcInput, SessionInfo, missing_parameter
 from mlag_agent.features.parameters import datastore, source_tree, writable
+from mlag_agent.features.reading import read_mode, with_defaults
 from mlag_agent.features.url import delete_document, given_config, url_of, write_document
 from mlag_agent.features.writing import write
 
@@ -117,12 +119,16 @@ async def copy_config(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Repl
     if root is not None:
         await write(agent, session, target, lambda: root)
         return OK
+    mode = read_mode(agent, rpc) if "with-defaults" in rpc else None
     # To save running needs the right to copy alone; any other copy is a read and a write (RFC 8341 section 3.2.6).
     saving = target is Datastore.STARTUP and _names(source, Datastore.RUNNING)
 
     def copied() -> Container:
         found = source_tree(agent, session, rpc)
-        return found if saving or not agent.access.active else agent.access.readable(session, found)
+        if not saving and agent.access.active:
+            found = agent.access.readable(session, found)
+        # Tags are of documents: what would be tagged is not set in a datastore (RFC 6243 section 4.5.2).
+        return found if mode in (None, Mode.REPORT_ALL_TAGGED) else with_defaults(agent, found, mode)
 
     await write(agent, session, target, copied, check_access=not saving)
     return OK
@@ -139,6 +145,7 @@ async def _given_tree(agent: Agent, session: SessionInfo, source: RpcInput | Non
 async def _copy_to_url(agent: Agent, session: SessionInfo, rpc: RpcInput, url: str) -> Reply:
     """RFC 6241 section 8.8.5.2: what the session may read; the document is replaced as a whole."""
     source = rpc.container("source")
+    mode = read_mode(agent, rpc)
     if url_of(source) == url:
         words = "source and target are the same URL"
         raise RpcFailure(RpcError(ErrorTag.INVALID_VALUE, words, type=ErrorType.PROTOCOL))
@@ -147,7 +154,7 @@ async def _copy_to_url(agent: Agent, session: SessionInfo, rpc: RpcInput, url: s
         root = source_tree(agent, session, rpc)
         if agent.access.active:
             root = agent.access.readable(session, root)
-    await write_document(agent, url, root)
+    await write_document(agent, url, with_defaults(agent, root, mode))
     return OK
 
 

@@ -426,10 +426,12 @@ def _leaf_type(type_stmt: Any, identities: Mapping[Any, frozenset[str]]) -> Leaf
         None,
     )
     allowed: frozenset[str] = frozenset()
+    partial: frozenset[str] = frozenset()
     if base == "identityref":
         # An identity derived from each base (RFC 7950 section 9.10.2).
         bases = [identities.get(b.i_identity, frozenset()) for b in chain[-1].search("base")]
         allowed = frozenset.intersection(*bases)
+        partial = frozenset().union(*bases) - allowed
     enums: tuple[tuple[str, int], ...] = ()
     if base == "enumeration":
         enums = tuple((member.arg, int(member.i_value)) for member in _members(chain, "enum"))
@@ -444,6 +446,7 @@ def _leaf_type(type_stmt: Any, identities: Mapping[Any, frozenset[str]]) -> Leaf
         Lexical.VERBATIM if common == "xpath1.0" and not path else _lexical(base, common),
         prefixed=prefixed,
         identities=allowed,
+        partial=partial,
         enums=enums,
     )
 

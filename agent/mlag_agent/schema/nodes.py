@@ -125,6 +125,7 @@ class LeafType:
     members: tuple[LeafType, ...] = ()  # of a union
     prefixed: bool = False  # values carry module names: identityref, instance-identifier, a union with one of them
     identities: frozenset[str] = frozenset()  # of an identityref: every "module:name" that it allows
+    partial: frozenset[str] = frozenset()  # those derived from one of its bases but not from all: libyang allows them
     enums: tuple[tuple[str, int], ...] = ()  # of an enumeration: names and values
     path: Expression | None = field(default=None, compare=False)  # of a leafref, all else is that of its target
 
@@ -216,7 +217,7 @@ class SchemaNode:
                 above = above.parent
         if self.type is not None:
             self.opening = "" if self.type.prefixed else f"<{self.head}>"
-            self.simple = self.kind is Kind.LEAF and not self.cases
+            self.simple = self.kind is Kind.LEAF and not self.cases and not self.type.partial
             self.keeps_space = self.type.white_space_matters
             self.verbatim = self.type.lexical is Lexical.VERBATIM
 

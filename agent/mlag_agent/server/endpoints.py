@@ -6,6 +6,7 @@ import asyncio
 import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
@@ -22,7 +23,7 @@ from mlag_agent.server.transports.sockets import Keepalive
 from mlag_agent.server.transports.ssh import SshTransport
 from mlag_agent.server.transports.tasks import SessionTasks
 from mlag_agent.server.transports.tls import TlsIdentity, TlsTransport
-from mlag_agent.server.transports.tls_context import TlsFiles, read_certificates, server_context
+from mlag_agent.server.transports.tls_context import TlsFiles, read_certificates, server_context, warn_if_expired
 
 __all__ = ["Endpoints", "transport_limits"]
 
@@ -55,8 +56,10 @@ class Endpoints:
         self._ssh = SshTransport(host_keys=host_keys, users=users, admission=self.admission, sessions=self._sessions)
         self._tls: TlsTransport | None = None
         if settings.tls is not None:
-            identity = _identity(settings.tls)
-            self._tls = TlsTransport(identity, admission=self.admission, sessions=self._sessions)
+            identify = partial(_identity, settings.tls)
+            identify()  # so that what is wrong stops the start
+            warn_if_expired(Path(settings.tls.certificate))
+            self._tls = TlsTransport(identify, admission=admission, sessions=self._sessions, login_failed=users.failed)
         self.callers = [CallHome(_station(home), self._server_for(home), sleep=sleep) for home in settings.call_home]
         self._calling: list[asyncio.Task[None]] = []
         self._listening: dict[str, tuple[str, str, int]] = {}  # kind -> (name for people, host, port)

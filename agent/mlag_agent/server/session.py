@@ -183,12 +183,12 @@ class NetconfSession:
             for event in self._wire.receive_data(data) if data else self._wire.receive_eof():
                 if isinstance(event, SessionEnded):
                     return self._ended(event, at_end=not data)
+                if time() - turn > TURN:  # after many messages, or after parsing a long one
+                    await asyncio.sleep(0)
+                    turn = time()
                 await self._handle(event, where)
                 if self._closing:
                     return "closed by the client", logging.INFO, Termination.CLOSED
-                if time() - turn > TURN:
-                    await asyncio.sleep(0)
-                    turn = time()
 
     def _ended(self, event: SessionEnded, *, at_end: bool) -> tuple[str, int, Termination]:
         if self in self._registry or at_end:

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import socket
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -18,6 +18,7 @@ from functools import partial
 from cryptography import x509
 
 from mlag_agent.access.cert_to_name import CertToName
+from mlag_agent.errors import SettingsError
 from mlag_agent.server.transports.admission import Admission, TransportLimits
 from mlag_agent.server.transports.sockets import USUAL, Keepalive, detect_dead_peer, listening_sockets
 from mlag_agent.server.transports.tasks import STOPPING, SessionTasks
@@ -38,6 +39,15 @@ ACCEPT_PAUSE = 1.0
 """Seconds without accepting when the process has no file descriptor left; asyncio's own servers wait as long."""
 
 
+LoginFailed = Callable[[str, str, str], None]
+"""User (or the subject of his certificate, or nothing if that could not be trusted), source address, method."""
+
+METHOD = "certificate"
+
+_NO_CERTIFICATE = "PEER_DID_NOT_RETURN_A_CERTIFICATE"
+"""OpenSSL's name for a client that shows none."""
+
+
 @dataclass(frozen=True, slots=True)
 class TlsIdentity:
     """Who we are and whom we let in."""
@@ -49,9 +59,21 @@ class TlsIdentity:
 class TlsTransport:
     """NETCONF over TLS for connections from wherever they come: a listener's, or those that the agent makes itself."""
 
-    def __init__(self, identity: TlsIdentity, *, admission: Admission, sessions: SessionTasks) -> None:
-        self.identity = identity
-        """May be replaced at any time: it holds for the connections that come after."""
+    def __init__(
+        self,
+        identify: Callable[[], TlsIdentity],
+        *,
+        admission: Admission,
+        sessions: SessionTasks,
+        login_failed: LoginFailed = lambda user, source, method: None,
+    ) -> None:
+        """``identify`` is asked for each connection, and may raise :exc:`~mlag_agent.errors.SettingsError`.
+
+        ``login_failed`` hears of each client whose certificate does not let it in.
+        """
+        self._login_failed = login_failed
+        self._identify = identify
+        self._names: dict[TlsStream, CertToName] = {}  # of handshakes under way
         self.admission = admission
         self._sessions = sessions
         self._sockets: Sequence[socket.socket] = ()
@@ -129,16 +151,26 @@ class TlsTransport:
 
     async def _handshake(self, stream: TlsStream, sock: socket.socket) -> None:
         """Until the client has authenticated; raises OSError if it does not."""
+        try:
+            identity = self._identify()
+        except SettingsError as error:
+            log.error("TLS: %s", error)  # noqa: TRY400  # the trace says nothing more
+            raise ConnectionAbortedError("the agent's own files cannot be used") from None
+        self._names[stream] = identity.names
         await asyncio.get_running_loop().connect_accepted_socket(
             lambda: stream,
             sock,
-            ssl=self.identity.context,
+            ssl=identity.context,
             ssl_handshake_timeout=self.limits.login_timeout,
             ssl_shutdown_timeout=SHUTDOWN_TIMEOUT,
         )
 
     def _handshake_over(self, stream: TlsStream, sock: socket.socket) -> None:
-        del self._handshakes[stream]
+        handshake = self._handshakes.pop(stream)
+        self._names.pop(stream, None)
+        problem = None if handshake.cancelled() else handshake.exception()
+        if isinstance(problem, ssl.SSLCertVerificationError) or getattr(problem, "reason", None) == _NO_CERTIFICATE:
+            self._login_failed("", stream.source_host, METHOD)
         if not stream.connected:
             sock.close()  # asyncio does, but not if it was cancelled before it began
             self.admission.left(stream)
@@ -179,9 +211,10 @@ class TlsTransport:
         """RFC 7589 section 7: without a name there is no session."""
         self._streams[stream] = None
         chain = verified_chain(connection)
-        name = self.identity.names.username(chain)
+        name = self._names[stream].username(chain)
         if name is None:
             log.warning("TLS: no cert-to-name entry gives a user for %s, from %s", _subject(chain[0]), stream.peer)
+            self._login_failed(_subject(chain[0]), stream.source_host, METHOD)
             return ""
         refusal = STOPPING if self._closing else self.admission.logged_in(stream)
         refusal = refusal or self.admission.session_opened(stream, name)
