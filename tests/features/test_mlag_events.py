@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -19,6 +20,7 @@ SIM = "urn:mlag-agent:yang:mlag-simulator"
 NAMES = (
     "sync-channel-up", "sync-channel-down", "peer-link-up", "peer-link-down", "sync-entry-limit",
     "authentication-failed", "dfs-pairing-failed", "dfs-pairing-resumed", "dfs-role-changed",
+    "heartbeat-lost", "heartbeat-resumed",
 )  # fmt: skip
 Pair = tuple[Client, Client]
 
@@ -133,6 +135,45 @@ class TestPairing:
         for client, side in ((one, 1), (two, 2)):
             assert (await client.edit("<interfaces" + paired(side).partition("<interfaces")[2], "running")).ok
         await event(devices, one, "dfs-pairing-resumed")
+
+
+def beating(side: int, more: str = "") -> str:
+    """A heartbeat between mirrored addresses that is lost after 3 s."""
+    ends = f"<local-address>192.0.2.{side}</local-address><peer-address>192.0.2.{3 - side}</peer-address>"
+    content = f"<dual-active-detection><ipv4>{ends}{more}<timeout>3</timeout></ipv4></dual-active-detection>"
+    return f'<m-lag xmlns="{DML}"><dfs-groups><dfs-group><id>1</id>{content}</dfs-group></dfs-groups></m-lag>'
+
+
+class TestHeartbeat:
+    async def test_lost_and_resumed(self, devices: tuple[Device, Device], pair: Pair) -> None:
+        one, two = pair
+        assert (await one.edit(beating(1), "running")).ok
+        assert (await two.edit(beating(2), "running")).ok
+        found = await event(devices, one, "heartbeat-resumed")
+        assert (found.leaf("local-address"), found.leaf("peer-address")) == ("192.0.2.1", "192.0.2.2")
+        state = await one.get(group())
+        assert state.leaf("heartbeat", "status") == "ok"
+        ends = {
+            end.findtext(f"{{{DML}}}side"): {etree.QName(leaf).localname: leaf.text for leaf in end}
+            for end in state.root.iter(f"{{{DML}}}end")
+        }
+        assert ends["peer"]["dual-active-address"] == "192.0.2.2"
+        assert ends["peer"]["udp-port"] == ends["local"]["udp-port"] == "1025"
+        assert {ends["local"]["hb-role"], ends["peer"]["hb-role"]} == {"master", "backup"}
+        cut = f'<set-fault xmlns="{SIM}"><link>heartbeat</link><fault>cut</fault></set-fault>'
+        assert (await one.rpc(cut)).ok
+        lost = await event(devices, one, "heartbeat-lost")
+        assert lost.leaf("detail")
+
+    async def test_a_busy_port(self, pair: Pair) -> None:
+        one, _ = pair
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as holder:
+            holder.bind(("0.0.0.0", 1999))
+            refused = await one.edit(beating(1, "<udp-port>1999</udp-port>"), "running")
+        assert (refused.error.tag, refused.error.app_tag) == ("operation-failed", "udp-port-in-use")
+        assert refused.error.path == (
+            "/dfs-m-lag:m-lag/dfs-groups/dfs-group[id='1']/dual-active-detection/ipv4/udp-port"
+        )
 
 
 class TestAlarms:

@@ -13,8 +13,17 @@ from mlag_agent.datastore.subscriber import ChangeSet
 from mlag_agent.errors import ApplyRefused, ErrorTag, RpcError, RpcFailure
 from mlag_agent.features.base import Agent, Feature, StateProvider
 from mlag_agent.features.events import publish
-from mlag_agent.mlag import ChannelConfig, DetectionConfig, Engine, EngineRefused, GroupConfig, PeerLinkKind, Plan
-from mlag_agent.mlag.config import DEFAULT_PRIORITY, DEFAULT_RATE
+from mlag_agent.mlag import (
+    ChannelConfig,
+    DetectionConfig,
+    Engine,
+    EngineRefused,
+    GroupConfig,
+    HeartbeatConfig,
+    PeerLinkKind,
+    Plan,
+)
+from mlag_agent.mlag.config import DEFAULT_HEARTBEAT_TIMEOUT, DEFAULT_PRIORITY, DEFAULT_RATE
 from mlag_agent.mlag.state import (
     AuthenticationFailure,
     ChannelDown,
@@ -23,6 +32,10 @@ from mlag_agent.mlag.state import (
     EngineEvent,
     EngineState,
     EntryLimit,
+    HeartbeatEnd,
+    HeartbeatLost,
+    HeartbeatResumed,
+    HeartbeatState,
     PairingFailed,
     PairingResumed,
     PairingState,
@@ -82,6 +95,7 @@ def group_config(root: Container, sealer: Sealer) -> GroupConfig | None:
         priority=int(group.leaf("priority") or DEFAULT_PRIORITY),
         peer_link=_peer_link(root),
         detection=_detection(group),
+        heartbeat=_heartbeat(group),
     )
 
 
@@ -111,6 +125,17 @@ def _detection(group: Container) -> DetectionConfig | None:
     for family, form in _forms(group.container("dual-active-detection")):
         return DetectionConfig(family, ip_address(form.leaf("local-address") or ""), form.leaf("vpn-instance"))
     return None
+
+
+def _heartbeat(group: Container) -> HeartbeatConfig:
+    for _, form in _forms(group.container("dual-active-detection")):
+        peer, port = form.leaf("peer-address"), form.leaf("udp-port")
+        return HeartbeatConfig(
+            None if peer is None else ip_address(peer),
+            None if port is None else int(port),
+            float(form.leaf("timeout") or DEFAULT_HEARTBEAT_TIMEOUT),
+        )
+    return HeartbeatConfig()
 
 
 def _channel(group: Container) -> ChannelConfig | None:
@@ -146,8 +171,7 @@ class EngineSubscriber:
         try:
             return await self._engine.prepare(wanted, lenient=change.restoring)
         except EngineRefused as refusal:
-            family = "ipv4" if wanted and wanted.channel and wanted.channel.family == 4 else "ipv6"
-            path = f"{GROUP}[id='1']/peer-link-source/{family}/{refusal.leaf}"
+            path = f"{GROUP}[id='1']/{refusal.container}/ipv{refusal.address.version}/{refusal.leaf}"
             raise ApplyRefused(
                 RpcError(ErrorTag.OPERATION_FAILED, str(refusal), app_tag=refusal.app_tag, path=path)
             ) from refusal
@@ -214,6 +238,11 @@ def _notification(event: EngineEvent) -> tuple[str, Mapping[str, Any]]:
             return "dfs-pairing-resumed", {"role": role}
         case RoleChanged(old=old, new=new):
             return "dfs-role-changed", {"old-role": old, "new-role": new}
+        case HeartbeatLost(local_address=local, peer_address=address, detail=detail):
+            ends = {"local-address": local, "peer-address": address}
+            return "heartbeat-lost", {**ends, "detail": detail or None}
+        case HeartbeatResumed(local_address=local, peer_address=address):
+            return "heartbeat-resumed", {"local-address": local, "peer-address": address}
         case _ as never:
             assert_never(never)
 
@@ -261,6 +290,7 @@ def _state(state: EngineState) -> dict[str, Any]:
             "peer-address": peer.peer_address,
             "tcp-port": peer.tcp_port,
         },
+        "heartbeat": _heartbeat_state(state.heartbeat),
         "sync-channel": _channel_state(state.channel),
     }
 
@@ -294,6 +324,33 @@ def _pairing_state(pairing: PairingState | None) -> dict[str, Any]:
                 for number, node in enumerate(pairing.nodes, 1)
             ]
         },
+    }
+
+
+def _heartbeat_state(heartbeat: HeartbeatState | None) -> dict[str, Any] | None:
+    if heartbeat is None:
+        return None
+    ends = (("local", heartbeat.local), ("peer", heartbeat.peer))
+    return {
+        "status": "ok" if heartbeat.ok else "lost",
+        "detail": heartbeat.detail or None,
+        "last-change": heartbeat.last_change,
+        "sent": heartbeat.sent,
+        "received": heartbeat.received,
+        "end": [_heartbeat_end(side, end) for side, end in ends if end is not None],
+    }
+
+
+def _heartbeat_end(side: str, end: HeartbeatEnd) -> dict[str, Any]:
+    return {
+        "side": side,
+        "dfs-group-id": end.group_id,
+        "priority": end.priority,
+        "udp-port": end.udp_port,
+        "dual-active-address": end.address,
+        "vpn-instance": end.vpn_instance,
+        "system-id": end.system_mac.hex(":"),
+        "hb-role": end.role,
     }
 
 

@@ -84,6 +84,7 @@ class _Simulator:
             ],
             "channel-fault": faults[Link.CHANNEL],
             "peer-link-fault": faults[Link.PEER_LINK],
+            "heartbeat-fault": faults[Link.HEARTBEAT],
         }
 
 

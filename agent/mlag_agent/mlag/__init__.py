@@ -15,6 +15,7 @@ from mlag_agent.mlag.config import (
     EntryType,
     Fault,
     GroupConfig,
+    HeartbeatConfig,
     Link,
     PeerLinkKind,
     Role,
@@ -29,6 +30,7 @@ from mlag_agent.mlag.errors import (
     FabricSettingsError,
     PlanError,
     PortInUse,
+    UdpPortInUse,
     VpnInstanceUnavailable,
 )
 from mlag_agent.mlag.fabric_host import HostFabric, PeerLinkAddresses
@@ -51,6 +53,7 @@ __all__ = [
     "FabricSettingsError",
     "Fault",
     "GroupConfig",
+    "HeartbeatConfig",
     "HostFabric",
     "Link",
     "LoopbackFabric",
@@ -62,5 +65,6 @@ __all__ = [
     "Role",
     "Selector",
     "TableCapacity",
+    "UdpPortInUse",
     "VpnInstanceUnavailable",
 ]

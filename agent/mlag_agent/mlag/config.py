@@ -13,6 +13,7 @@ from typing import Literal
 
 __all__ = [
     "DEFAULT_CAPACITY",
+    "DEFAULT_HEARTBEAT_TIMEOUT",
     "DEFAULT_PRIORITY",
     "DEFAULT_RATE",
     "MAX_NAME_BYTES",
@@ -27,6 +28,7 @@ __all__ = [
     "EntryType",
     "Fault",
     "GroupConfig",
+    "HeartbeatConfig",
     "IPAddress",
     "Link",
     "PeerLinkKind",
@@ -41,6 +43,9 @@ DEFAULT_RATE = 2000
 
 DEFAULT_PRIORITY = 100
 """Of 'priority'."""
+
+DEFAULT_HEARTBEAT_TIMEOUT = 45.0
+"""Seconds; of 'dual-active detection source ... timeout'."""
 
 DEFAULT_CAPACITY = 16384
 """Dynamic entries of one table: a usual size of the software tables of this class of switch, and a setting."""
@@ -115,10 +120,11 @@ class EntryPath(StrEnum):
 
 
 class Link(StrEnum):
-    """The two wires between the devices, as ``mlag-simulator:set-fault`` names them."""
+    """The wires between the devices, as ``mlag-simulator:set-fault`` names them."""
 
     CHANNEL = "channel"
     PEER_LINK = "peer-link"
+    HEARTBEAT = "heartbeat"
 
 
 class PeerLinkKind(StrEnum):
@@ -186,6 +192,25 @@ class DetectionConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class HeartbeatConfig:
+    """What goes with the source of dual-active detection. ``peer_address`` None: no heartbeats are sent.
+
+    ``udp_port`` None: the lowest idle one of 1025..2048. ``timeout``: seconds without a heartbeat after which the peer
+    counts as lost.
+    """
+
+    peer_address: IPAddress | None = None
+    udp_port: int | None = None
+    timeout: float = DEFAULT_HEARTBEAT_TIMEOUT
+
+    def __post_init__(self) -> None:
+        if self.udp_port is not None and not 1025 <= self.udp_port <= 2048:
+            raise ValueError(f"udp-port {self.udp_port} is outside 1025..2048")
+        if self.timeout <= 0:
+            raise ValueError(f"a time-out of {self.timeout} s is none")
+
+
+@dataclass(frozen=True, slots=True)
 class GroupConfig:
     """The DFS group as the engine sees it.
 
@@ -202,8 +227,12 @@ class GroupConfig:
     priority: int = DEFAULT_PRIORITY
     peer_link: PeerLinkKind | None = None
     detection: DetectionConfig | None = None
+    heartbeat: HeartbeatConfig = HeartbeatConfig()
 
     def __post_init__(self) -> None:
+        peer = self.heartbeat.peer_address
+        if peer is not None and (self.detection is None or peer.version != self.detection.family):
+            raise ValueError("the peer address of the heartbeat needs a source of its address family")
         if not 0 <= self.group_id <= 255:
             raise ValueError(f"group id {self.group_id} is outside 0..255")
         if not 1 <= self.priority <= 254:
@@ -263,6 +292,7 @@ class EngineTimers:
 
     hello_interval: float = 1.0
     hello_hold: float = 3.0
+    heartbeat_interval: float = 1.0
     keepalive: float = 3.0
     session_hold: float = 9.0
     open_timeout: float = 5.0

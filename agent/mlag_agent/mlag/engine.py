@@ -28,9 +28,11 @@ from mlag_agent.mlag.config import (
     Role,
     TableCapacity,
 )
+from mlag_agent.mlag.detection import DualActiveDetection
 from mlag_agent.mlag.device import Selector, SimulatedDevice
 from mlag_agent.mlag.errors import EngineClosed
 from mlag_agent.mlag.fabric import Connection, Fabric
+from mlag_agent.mlag.heartbeat import Heartbeat
 from mlag_agent.mlag.hub import EventHub
 from mlag_agent.mlag.link import EntryLink, LinkSettings
 from mlag_agent.mlag.messages import NONCE_SIZE, Announcement, CloseCause
@@ -99,11 +101,19 @@ class Engine:
         self._hello = PeerLink(
             nonce(NONCE_SIZE), self._timers.hello_interval, self._timers.hello_hold, protocol_version
         )
+        self._detection = DualActiveDetection(
+            device,
+            Heartbeat(nonce(NONCE_SIZE), self._timers.heartbeat_interval, protocol_version),
+            now=self._now,
+            wall=wall,
+            emit=self._emit,
+            touched=self._touch,
+        )
         self._links = {
             kind: EntryLink(
                 kind, self, self._timers, now=self._now, random=random, nonce=nonce, version=protocol_version
             )
-            for kind in Link
+            for kind in (Link.CHANNEL, Link.PEER_LINK)
         }
         self._channel = self._links[Link.CHANNEL]
         self._stream = self._links[Link.PEER_LINK]
@@ -269,6 +279,7 @@ class Engine:
             channel=self._channel_state(),
             tables=self.tables(),
             faults=tuple(faults.state() for faults in self._fabric.faults.values()),
+            heartbeat=self._detection.state(),
         )
 
     def subscribe(self, callback: Callable[[EngineEvent], None]) -> Callable[[], None]:
@@ -337,6 +348,7 @@ class Engine:
             link.tick()
         self._update_peer_link()
         self._update_pairing()
+        self._detection.tick()
         self._update_reason()
         self._raise_alarms()
         if self._sync.pump():
@@ -348,6 +360,7 @@ class Engine:
         """Set the one timer to the nearest deadline of any part."""
         now = self._now()
         due = [self._hello.next_deadline(), self._sync.next_deadline(now), self._pairing.next_deadline()]
+        due.append(self._detection.next_deadline())
         due += [link.next_deadline() for link in self._links.values()]
         if self._grace_end is not None:
             due.append(self._grace_end[1])
@@ -382,7 +395,7 @@ class Engine:
             return
         self._next_probe = now + self._timers.address_check
         config = self._applier.config
-        if config is not None and config.channel is not None:
+        if config is not None and (config.channel is not None or config.detection is not None):
             self._probe_task = self._loop.create_task(self._probe())
 
     async def _probe(self) -> None:
@@ -477,13 +490,18 @@ class Engine:
         counts = {
             Link.CHANNEL: self._channel.authentication_failures,
             Link.PEER_LINK: self._hello.authentication_failures + self._stream.authentication_failures,
+            Link.HEARTBEAT: self._detection.heartbeat.authentication_failures,
         }
         for link, count in counts.items():
             if count != self._alarm_counts.get(link, 0):
                 self._alarm_counts[link] = count
                 if link not in self._alarmed:
                     self._alarmed.add(link)
-                    violation = self._hello.violation if link is Link.PEER_LINK else self._links[link].failure
+                    violation = {
+                        Link.CHANNEL: self._channel.failure,
+                        Link.PEER_LINK: self._hello.violation,
+                        Link.HEARTBEAT: self._detection.heartbeat.violation,
+                    }[link]
                     detail = "" if violation is None else violation.detail
                     self._emit(AuthenticationFailure(self._wall(), link, detail))
 
@@ -505,6 +523,8 @@ class Engine:
         if mine != self._announced(old) or standing(old) != standing(new):
             self._hello.configure(mine, None if new is None else new.password, self._now())
             self._send_hellos()
+        held = self._applier.heartbeat
+        self._detection.configure(new, held.port, held.block)
         if new is None:
             self._sync.forget_peer()
         self._next_probe = self._now() + self._timers.address_check

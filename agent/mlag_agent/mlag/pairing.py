@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 from mlag_agent.mlag.config import DownReason
 from mlag_agent.mlag.messages import Announcement
@@ -23,7 +24,7 @@ from mlag_agent.mlag.state import (
     RoleChanged,
 )
 
-__all__ = ["Pairing", "PairingFacts", "PairingTracker", "derive_pairing", "elect"]
+__all__ = ["Candidate", "Pairing", "PairingFacts", "PairingTracker", "derive_pairing", "elect"]
 
 _OF_REFUSAL = {
     DownReason.AUTHENTICATION_FAILED: Causation.AUTHENTICATION_FAILED,
@@ -58,7 +59,19 @@ class Pairing:
     role: PairRole
 
 
-def elect(mine: Announcement, peer: Announcement) -> PairRole:
+class Candidate(Protocol):
+    """What the election looks at: a hello, or a heartbeat."""
+
+    @property
+    def priority(self) -> int:
+        """Of the DFS group."""
+
+    @property
+    def system_mac(self) -> bytes:
+        """Six bytes."""
+
+
+def elect(mine: Candidate, peer: Candidate) -> PairRole:
     """The higher priority is Master; of equal ones the smaller system MAC; of equal ones both."""
     if mine.priority != peer.priority:
         return PairRole.MASTER if mine.priority > peer.priority else PairRole.BACKUP

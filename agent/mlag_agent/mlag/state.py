@@ -31,6 +31,10 @@ __all__ = [
     "EntryPage",
     "EntryStatistics",
     "FaultState",
+    "HeartbeatEnd",
+    "HeartbeatLost",
+    "HeartbeatResumed",
+    "HeartbeatState",
     "NodeState",
     "PairRole",
     "PairingFailed",
@@ -203,6 +207,32 @@ class PairingState:
 
 
 @dataclass(frozen=True, slots=True)
+class HeartbeatEnd:
+    """One end of the heartbeat: ``dfs-group/state/heartbeat/end``. ``role``: by the heartbeats, None without them."""
+
+    group_id: int
+    priority: int
+    udp_port: int | None
+    address: IPAddress | None
+    vpn_instance: str | None
+    system_mac: bytes
+    role: PairRole | None
+
+
+@dataclass(frozen=True, slots=True)
+class HeartbeatState:
+    """``dfs-group/state/heartbeat``; ``detail`` says why it is lost, ``peer`` is known while it is not."""
+
+    ok: bool
+    detail: str
+    last_change: datetime
+    local: HeartbeatEnd
+    peer: HeartbeatEnd | None
+    sent: int
+    received: int
+
+
+@dataclass(frozen=True, slots=True)
 class EngineState:
     """Everything at one moment. ``group_id`` is ``None`` and ``peer`` empty while no group is configured."""
 
@@ -213,6 +243,7 @@ class EngineState:
     channel: ChannelState
     tables: tuple[TableState, ...]
     faults: tuple[FaultState, ...]
+    heartbeat: HeartbeatState | None = None
 
     def table(self, entry_type: EntryType) -> TableState:
         """The table of one type."""
@@ -301,6 +332,25 @@ class RoleChanged:
     new: PairRole
 
 
+@dataclass(frozen=True, slots=True)
+class HeartbeatLost:
+    """No heartbeat has arrived for the time-out, or none can any more."""
+
+    at: datetime
+    local_address: IPAddress | None
+    peer_address: IPAddress | None
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class HeartbeatResumed:
+    """Heartbeats of the peer arrive."""
+
+    at: datetime
+    local_address: IPAddress | None
+    peer_address: IPAddress | None
+
+
 EngineEvent = (
     ChannelUp
     | ChannelDown
@@ -311,4 +361,6 @@ EngineEvent = (
     | PairingFailed
     | PairingResumed
     | RoleChanged
+    | HeartbeatLost
+    | HeartbeatResumed
 )
