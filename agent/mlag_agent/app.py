@@ -283,6 +283,8 @@ class Device:
         self._log = self._open_log(library, folder)
         agent = self._agent = self._make_agent(library, features, sealer, engine, self._journal)
         foreign.attach(agent)
+        if self._log is not None:
+            agent.on_factory_reset.append(self._log.clear)
         await Restorer(library, agent.stores, agent.transactor, agent.reader, self._journal, agent.factory).restore()
         events = netconf_events.NetconfEvents(agent)
         events.attach()
