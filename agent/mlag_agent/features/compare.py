@@ -22,7 +22,7 @@ NAMESPACE = "urn:ietf:params:xml:ns:yang:ietf-nmda-compare"
 
 
 async def _compare(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Reply:
-    """RFC 9144 section 4.
+    """RFC 9144 section 3.
 
     Without ``all``: nodes that both datastores can have, which are those of the configuration as it was set.  State and
     defaults in use are in the operational datastore alone.
