@@ -72,6 +72,7 @@ from mlag_agent.server.dispatcher import Dispatcher
 from mlag_agent.server.endpoints import Endpoints, transport_limits
 from mlag_agent.server.registry import Registry
 from mlag_agent.server.session import NetconfSession
+from mlag_agent.server.spare_memory import SpareMemory
 from mlag_agent.server.transports.admission import Admission
 from mlag_agent.server.transports.call_home import Sleep
 from mlag_agent.server.transports.connection import Connection
@@ -134,6 +135,7 @@ class Device:
         self._control: ControlServer | None = None
         self._metrics_server: MetricsServer | None = None
         self._warm_up: asyncio.TimerHandle | None = None
+        self._spare_memory = SpareMemory()
         self.registry = Registry()
 
     # --- what the outside may know ----------------------------------------------------------------------
@@ -312,6 +314,7 @@ class Device:
                 watch=events,
                 queue_length=settings.notifications.queue_length,
                 queue_bytes=settings.notifications.queue_bytes,
+                spare_memory=self._spare_memory,
             )
             if audit is None:
                 await session.run()
@@ -422,6 +425,7 @@ class Device:
         if self._warm_up is not None:
             self._warm_up.cancel()
         async with AsyncExitStack() as last_first:
+            last_first.callback(self._spare_memory.close)
             if self._users is not None:
                 last_first.callback(self._users.close)
             if self._audit is not None:
