@@ -45,6 +45,7 @@ from mlag_agent.features import (
     factory,
     interfaces,
     mlag,
+    mlag_events,
     monitoring,
     nacm,
     netconf,
@@ -264,7 +265,7 @@ class Device:
             *subscriptions.features(),
             partial_lock.FEATURE,
             netconf_events.FEATURE,
-            interfaces.feature(),
+            interfaces.feature(engine),
             mlag.feature(engine, model),
             simulator.feature(engine),
             agent_state.feature(settings.device.name, model),
@@ -288,7 +289,7 @@ class Device:
         events = netconf_events.NetconfEvents(agent)
         events.attach()
         agent_state.tell_sync_changes(agent)
-        mlag.EngineEvents(agent, engine).attach()
+        mlag_events.EngineEvents(agent, engine).attach()
         admission = Admission(transport_limits(settings.limits))
         dispatcher = await self._make_dispatcher(agent, engine, admission)
         limits = settings.limits

@@ -8,6 +8,7 @@ from mlag_agent.mlag.config import (
     DetectionConfig,
     DeviceIdentity,
     DownReason,
+    DualActiveConfig,
     EngineTimers,
     EntryKind,
     EntryOrigin,
@@ -18,8 +19,11 @@ from mlag_agent.mlag.config import (
     HeartbeatConfig,
     Link,
     PeerLinkKind,
+    PortConfig,
+    PortKind,
     Role,
     TableCapacity,
+    Unpaired,
 )
 from mlag_agent.mlag.device import Selector
 from mlag_agent.mlag.engine import Engine
@@ -42,6 +46,7 @@ __all__ = [
     "DetectionConfig",
     "DeviceIdentity",
     "DownReason",
+    "DualActiveConfig",
     "Engine",
     "EngineClosed",
     "EngineRefused",
@@ -61,10 +66,13 @@ __all__ = [
     "PeerLinkKind",
     "Plan",
     "PlanError",
+    "PortConfig",
     "PortInUse",
+    "PortKind",
     "Role",
     "Selector",
     "TableCapacity",
     "UdpPortInUse",
+    "Unpaired",
     "VpnInstanceUnavailable",
 ]

@@ -21,6 +21,7 @@ __all__ = [
     "DetectionConfig",
     "DeviceIdentity",
     "DownReason",
+    "DualActiveConfig",
     "EngineTimers",
     "EntryKind",
     "EntryOrigin",
@@ -32,8 +33,11 @@ __all__ = [
     "IPAddress",
     "Link",
     "PeerLinkKind",
+    "PortConfig",
+    "PortKind",
     "Role",
     "TableCapacity",
+    "Unpaired",
 ]
 
 IPAddress = IPv4Address | IPv6Address
@@ -210,6 +214,52 @@ class HeartbeatConfig:
             raise ValueError(f"a time-out of {self.timeout} s is none")
 
 
+class Unpaired(StrEnum):
+    """'m-lag unpaired-port': what becomes of a port without a counterpart on the peer."""
+
+    RESERVED = "reserved"
+    SUSPEND = "suspend"
+
+
+class PortKind(StrEnum):
+    """What an interface is to an error-down: an Eth-Trunk counts as the ports that it is made of."""
+
+    PHYSICAL = "physical"
+    LOGICAL = "logical"
+    MANAGEMENT = "management"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class PortConfig:
+    """An interface's part in M-LAG; ``m_lag_id`` of a member interface. ``enabled``: not shut down by configuration."""
+
+    name: str
+    kind: PortKind = PortKind.PHYSICAL
+    m_lag_id: int | None = None
+    peer_link: bool = False
+    uplink: bool = False
+    unpaired: Unpaired | None = None
+    enabled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class DualActiveConfig:
+    """'dual-active detection delay, hold-time, error-down' and 'm-lag up-delay'; all times in seconds.
+
+    ``quick_time``: from the first of the three quick heartbeats until the answer is known.
+    """
+
+    delay: float = 3.0
+    hold: float = 3.0
+    error_down_disabled: bool = False
+    error_down_delay: float = 0.0
+    routing_switch: bool = False
+    up_delay: float = 240.0
+    interval: float = 0.0
+    quick_time: float = 0.4
+
+
 @dataclass(frozen=True, slots=True)
 class GroupConfig:
     """The DFS group as the engine sees it.
@@ -228,6 +278,8 @@ class GroupConfig:
     peer_link: PeerLinkKind | None = None
     detection: DetectionConfig | None = None
     heartbeat: HeartbeatConfig = HeartbeatConfig()
+    dual_active: DualActiveConfig = DualActiveConfig()
+    ports: tuple[PortConfig, ...] = ()
 
     def __post_init__(self) -> None:
         peer = self.heartbeat.peer_address

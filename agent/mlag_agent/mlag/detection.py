@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
+from typing import Final
 
-from mlag_agent.mlag.config import DeviceIdentity, GroupConfig
+from mlag_agent.mlag.config import DeviceIdentity, GroupConfig, PortConfig
 from mlag_agent.mlag.fabric_datagram import HeartbeatPort
 from mlag_agent.mlag.heartbeat import Beat, Heartbeat
+from mlag_agent.mlag.messages import Announcement
 from mlag_agent.mlag.pairing import elect
-from mlag_agent.mlag.state import EngineEvent, HeartbeatEnd, HeartbeatLost, HeartbeatResumed, HeartbeatState
+from mlag_agent.mlag.splitbrain import SplitBrain, SplitFacts, uplink_up
+from mlag_agent.mlag.state import (
+    DualActiveState,
+    EngineEvent,
+    HeartbeatEnd,
+    HeartbeatLost,
+    HeartbeatResumed,
+    HeartbeatState,
+    MemberPortDown,
+    MemberState,
+)
 
 __all__ = ["DualActiveDetection"]
+
+MAX_DOWN: Final = 4096
+"""Ports that ``set-port-state`` can have down at once: more than a switch has."""
 
 
 class DualActiveDetection:
@@ -42,6 +58,10 @@ class DualActiveDetection:
         self._was_ok = False
         self._changed = wall()
         self._sent = 0
+        self._split = SplitBrain()
+        self._port_works: dict[str, bool] = {}
+        self._members_up: dict[str, bool] = {}
+        self._remote_mac: bytes | None = None
 
     def configure(self, config: GroupConfig | None, port: HeartbeatPort | None, block: str) -> None:
         """The configuration in force and the port it has; ``block`` says why it has none."""
@@ -56,20 +76,91 @@ class DualActiveDetection:
         if config is not None and port is not None:
             port.set_peer(config.heartbeat.peer_address)
             if config.heartbeat.peer_address is not None:
-                mine = Beat(config.group_id, config.priority, self._device.system_mac, port.port)
+                mine = replace(self._beat(config), udp_port=port.port)
         timeout = 0.0 if config is None else config.heartbeat.timeout
         self.heartbeat.configure(mine, None if config is None else config.password, timeout, self._now())
         self._send()
 
-    def tick(self) -> None:
-        """Timers, packets that are due, and what has changed."""
-        self.heartbeat.tick(self._now())
+    def tick(self, peer: Announcement | None, *, paired: bool, link_down: bool) -> None:
+        """Timers, packets that are due, and what has changed.
+
+        ``peer``: its last hello, None when none arrives; ``link_down``: this end of the peer-link is known to be.
+        """
+        now, config = self._now(), self._config
+        facts = None
+        if config is not None:
+            mine = self._beat(config)
+            self.heartbeat.update(uplink_up=mine.uplink_up, now=now)
+            self.heartbeat.tick(now)
+            link_up = peer is not None and not link_down
+            facts = SplitFacts(paired, link_up, mine, self.heartbeat.peer, config.dual_active, config.ports)
+        quick, found = self._split.update(facts, now, self._wall())
+        if quick:
+            self.heartbeat.hurry(now)
+            self.heartbeat.tick(now)
         self._send()
         self._tell()
+        if found is not None:
+            self._emit(found)
+        self._remote_mac = None if peer is None else peer.system_mac
+        self._look_at_members()
 
     def next_deadline(self) -> float | None:
         """When ``tick`` has something to do next."""
-        return self.heartbeat.next_deadline()
+        times = (self.heartbeat.next_deadline(), self._split.next_deadline())
+        return min((at for at in times if at is not None), default=None)
+
+    # -- ports -----------------------------------------------------------------------------------------------------
+
+    def set_port(self, name: str, *, works: bool) -> None:
+        """The simulated device's port works or not. ``ValueError`` when too many do not."""
+        if works:
+            self._port_works.pop(name, None)
+        elif len(self._port_works) >= MAX_DOWN and name not in self._port_works:
+            raise ValueError(f"{MAX_DOWN} ports are down already")
+        else:
+            self._port_works[name] = False
+        self._look_at_members()  # at once: the port may be back before the next tick
+
+    def error_down(self, port: PortConfig) -> bool:
+        """Whether dual-active detection holds the port down."""
+        return self._split.is_down(port, self._now())
+
+    def port_up(self, port: PortConfig) -> bool:
+        """Whether a port is up: not shut down, working, and not error-down."""
+        return port.enabled and self._port_works.get(port.name, True) and not self.error_down(port)
+
+    def members(self) -> tuple[MemberState, ...]:
+        """The member interfaces in ascending order of their M-LAG ID."""
+        config, now = self._config, self._now()
+        rows = [
+            MemberState(
+                port.m_lag_id,
+                port.name,
+                self.port_up(port),
+                self.error_down(port),
+                self._split.countdown(port.name, now),
+            )
+            for port in (() if config is None else config.ports)
+            if port.m_lag_id is not None
+        ]
+        return tuple(sorted(rows, key=lambda row: row.m_lag_id))
+
+    def dual_active(self) -> DualActiveState | None:
+        """For the snapshot; None without a group."""
+        return None if self._config is None else self._split.state()
+
+    def _look_at_members(self) -> None:
+        before, self._members_up = self._members_up, {}
+        for port in () if self._config is None else self._config.ports:
+            if port.m_lag_id is None:
+                continue
+            up = self._members_up[port.name] = self.port_up(port)
+            if before.get(port.name, False) and not up:
+                macs = self._device.system_mac, self._remote_mac
+                self._emit(MemberPortDown(self._wall(), port.m_lag_id, port.name, *macs))
+
+    # -- heartbeat -------------------------------------------------------------------------------------------------
 
     def state(self) -> HeartbeatState | None:
         """For the snapshot; None without a source of dual-active detection."""
@@ -104,7 +195,8 @@ class DualActiveDetection:
         )
 
     def _beat(self, config: GroupConfig) -> Beat:
-        return Beat(config.group_id, config.priority, self._device.system_mac, 0)
+        works = uplink_up(config.ports, self._port_works)
+        return Beat(config.group_id, config.priority, self._device.system_mac, 0, works)
 
     def _detail(self) -> str:
         """Why the heartbeat is lost; empty while it is not."""

@@ -183,6 +183,11 @@ class PairingTracker:
             return []
         return [RoleChanged(self._changed, before.role, after.role)]
 
+    @property
+    def paired(self) -> bool:
+        """Whether the devices are a pair now."""
+        return self._pairing is not None and self._pairing.paired
+
     def state(self) -> PairingState | None:
         """For the snapshot; None without a group."""
         if self._pairing is None or self._mine is None:

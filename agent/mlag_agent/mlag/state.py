@@ -24,6 +24,8 @@ __all__ = [
     "ChannelDown",
     "ChannelState",
     "ChannelUp",
+    "DualActiveDetected",
+    "DualActiveState",
     "EngineEvent",
     "EngineState",
     "Entry",
@@ -31,10 +33,13 @@ __all__ = [
     "EntryPage",
     "EntryStatistics",
     "FaultState",
+    "GivesWay",
     "HeartbeatEnd",
     "HeartbeatLost",
     "HeartbeatResumed",
     "HeartbeatState",
+    "MemberPortDown",
+    "MemberState",
     "NodeState",
     "PairRole",
     "PairingFailed",
@@ -45,6 +50,8 @@ __all__ = [
     "PeerLinkUp",
     "PeerState",
     "RoleChanged",
+    "Scope",
+    "SplitPhase",
     "TableState",
 ]
 
@@ -232,6 +239,52 @@ class HeartbeatState:
     received: int
 
 
+class SplitPhase(StrEnum):
+    """``dual-active/status``: how far the reaction to a failed peer-link has come."""
+
+    NONE = "none"
+    DELAY = "delay"
+    QUICK = "checking"
+    DUAL_ACTIVE = "dual-active"
+    ALONE = "peer-lost"
+
+
+class GivesWay(StrEnum):
+    """``dual-active/error-down-side``."""
+
+    NONE = "none"
+    LOCAL = "local"
+    PEER = "peer"
+
+
+class Scope(StrEnum):
+    """``dual-active/error-down-ports``: which ports of the device that gives way go error-down."""
+
+    PHYSICAL = "physical"
+    ROUTING_SWITCH = "routing-switch"
+    SUSPENDED = "suspended"
+
+
+@dataclass(frozen=True, slots=True)
+class DualActiveState:
+    """``dfs-group/state/dual-active``; ``scope`` None: no ports are error-down for it."""
+
+    phase: SplitPhase
+    gives_way: GivesWay
+    scope: Scope | None
+
+
+@dataclass(frozen=True, slots=True)
+class MemberState:
+    """``dfs-group/state/m-lags/m-lag`` of this device; ``countdown`` in seconds, None when it waits for nothing."""
+
+    m_lag_id: int
+    name: str
+    up: bool
+    error_down: bool
+    countdown: float | None
+
+
 @dataclass(frozen=True, slots=True)
 class EngineState:
     """Everything at one moment. ``group_id`` is ``None`` and ``peer`` empty while no group is configured."""
@@ -244,6 +297,8 @@ class EngineState:
     tables: tuple[TableState, ...]
     faults: tuple[FaultState, ...]
     heartbeat: HeartbeatState | None = None
+    dual_active: DualActiveState | None = None
+    members: tuple[MemberState, ...] = ()
 
     def table(self, entry_type: EntryType) -> TableState:
         """The table of one type."""
@@ -351,6 +406,25 @@ class HeartbeatResumed:
     peer_address: IPAddress | None
 
 
+@dataclass(frozen=True, slots=True)
+class DualActiveDetected:
+    """The peer-link has failed and both devices live; ``gives_way`` says whose ports go error-down."""
+
+    at: datetime
+    gives_way: GivesWay
+
+
+@dataclass(frozen=True, slots=True)
+class MemberPortDown:
+    """A member interface of this device went down; ``remote_mac``: the peer's, None while there is none."""
+
+    at: datetime
+    m_lag_id: int
+    name: str
+    local_mac: bytes
+    remote_mac: bytes | None
+
+
 EngineEvent = (
     ChannelUp
     | ChannelDown
@@ -363,4 +437,6 @@ EngineEvent = (
     | RoleChanged
     | HeartbeatLost
     | HeartbeatResumed
+    | DualActiveDetected
+    | MemberPortDown
 )

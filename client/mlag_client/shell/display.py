@@ -169,6 +169,21 @@ def _nodes(running: Node, data: etree._Element) -> str:
     return "\n".join(blocks)
 
 
+def _up_delay(running: Node, data: etree._Element) -> str:
+    """``display dfs-group 1 m-lag up-delay``."""
+    state = _state(data)
+    widths = (12, 24, 14, 14, 0)
+    head = ("M-LAG ID", "Interface", "Port State", "Error-Down", "Recovery Countdown(s)")
+    rows = [head]
+    for row in () if state is None else state.findall(f"{{{DML}}}m-lags/{{{DML}}}m-lag"):
+        if _text(row, "node-id") == "1":
+            down = "Yes" if _text(row, "error-down") == "true" else "No"
+            port = _text(row, "port-state").capitalize()
+            rows.append((_text(row, "id"), _text(row, "if-name"), port, down, _text(row, "recovery-countdown")))
+    lines = ["".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return "\n".join(["-" * 84, lines[0], "-" * 84, *lines[1:], "-" * 84])
+
+
 _END_LABELS: Final = {
     "Dfs-Group ID": "dfs-group-id",
     "Priority": "priority",
@@ -233,6 +248,7 @@ GROUP: Final[Mapping[str, Display]] = {
     "m-lag": _nodes,
     "peer-link": _peer_link,
     "heartbeat": _heartbeat,
+    "up-delay": _up_delay,
     "sync-channel": _sync_channel,
 }
 """By the word behind ``display dfs-group 1``."""

@@ -222,6 +222,9 @@ class TestDisplay:
         assert answer(shell, "display dfs-group 1 heartbeat").splitlines()[:2] == [
             "Heart beat status     : Lost", "Local:",
         ]  # fmt: skip
+        assert answer(shell, "display dfs-group 1 m-lag up-delay").splitlines()[1].split() == [
+            "M-LAG", "ID", "Interface", "Port", "State", "Error-Down", "Recovery", "Countdown(s)",
+        ]  # fmt: skip
         shown = answer(shell, "display dfs-group 1 m-lag").splitlines()
         assert shown[:2] == ["*                  : Local node", "Node 1 *"]
         assert "  Priority         : 150" in shown
