@@ -32,9 +32,16 @@ async def measure(seconds: float, counts: list[int], *, with_peers: bool) -> Res
     with tempfile.TemporaryDirectory(prefix="mlag-bench-") as scratch:
         folder = Path(scratch)
         login = Login.make(folder)
-        async with servers.echo(login) as echo, await echo.session() as floor:
-            run = Run(results, folder, login, seconds, echo, floor)
+        async with (
+            servers.echo(login) as echo,
+            servers.echo(login, cipher=servers.AGENT_CIPHER) as gcm,
+            await echo.session() as floor,
+            await gcm.session() as same_cipher,
+        ):
+            run = Run(results, folder, login, seconds, echo, floor, same_cipher)
             jobs.blocks(run)
+            async with servers.agent(folder / "first", login):
+                pass  # the schema cache is warm from here on: an agent that must load modules has pyang in its memory
             await _start(run)
             async with AsyncExitStack() as stack:
                 await _small(run, stack, with_peers=with_peers, long_list=10_000 in counts)

@@ -113,6 +113,9 @@ async def compare(before: Path, after: Path, seconds: float, entries: int) -> No
     with tempfile.TemporaryDirectory(prefix="mlag-compare-") as scratch:
         login = Login.make(Path(scratch))
         async with servers.echo(login) as echo_server, await echo_server.session() as echo:
+            for name, checkout in ((BEFORE, before), (AFTER, after)):  # both schema caches are warm from here on
+                async with servers.agent(Path(scratch, f"first-{name}"), login, checkout=checkout):
+                    pass
             for part in ("small", "large") if entries else ("small",):
                 async with AsyncExitStack() as stack:
                     started, sessions = {}, {}

@@ -1,12 +1,14 @@
 """The floor of all measurements: an asyncssh subsystem ``netconf`` that sends each message back unchanged.
 
-It does nothing but SSH, in asyncssh's quickest way (callbacks, no streams), with the options of the agent's transport.
+It does nothing but SSH, in asyncssh's quickest way (callbacks, no streams), with the options of the agent's transport
+but the ciphers: it has asyncssh's own unless others are given.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 import asyncssh
@@ -58,7 +60,7 @@ class _EchoServer(asyncssh.SSHServer):
 
 
 async def start_echo(
-    port: int = 0, *, authorized_keys: tuple[asyncssh.SSHKey, ...] = ()
+    port: int = 0, *, authorized_keys: tuple[asyncssh.SSHKey, ...] = (), ciphers: Sequence[str] = ()
 ) -> tuple[asyncssh.SSHAcceptor, int]:
     """Listen on 127.0.0.1; user and password are :data:`USERNAME` and :data:`PASSWORD`.
 
@@ -73,12 +75,13 @@ async def start_echo(
         line_editor=False,
         gss_host=None,
         backlog=512,
+        encryption_algs=list(ciphers) or (),
     )
     return acceptor, acceptor.get_port()
 
 
-async def _main(port: int, keys: tuple[asyncssh.SSHKey, ...]) -> None:
-    acceptor, port = await start_echo(port, authorized_keys=keys)
+async def _main(port: int, keys: tuple[asyncssh.SSHKey, ...], ciphers: Sequence[str]) -> None:
+    acceptor, port = await start_echo(port, authorized_keys=keys, ciphers=ciphers)
     print(f"echo on 127.0.0.1 port {port}, user {USERNAME}, password {PASSWORD}", flush=True)
     await acceptor.wait_closed()
 
@@ -88,10 +91,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--authorized-keys", type=Path, help="a file with one public key")
+    parser.add_argument("--cipher", action="append", default=[], help="instead of asyncssh's own choice; repeatable")
     arguments = parser.parse_args()
     path = arguments.authorized_keys
     keys = () if path is None else (asyncssh.import_public_key(path.read_bytes()),)
-    asyncio.run(_main(arguments.port, keys))
+    asyncio.run(_main(arguments.port, keys, arguments.cipher))
 
 
 if __name__ == "__main__":

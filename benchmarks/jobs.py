@@ -42,6 +42,8 @@ class Run:
     seconds: float
     echo: Server
     floor: BenchSession
+    same_cipher: BenchSession
+    """Of an echo server with the cipher that the agent has."""
 
     async def echoed(self) -> None:
         """One echo, as an action that takes turns with others."""
@@ -149,11 +151,12 @@ async def _rate(sessions: Sequence[BenchSession], seconds: float) -> float:
 
 async def small(run: Run, others: Mapping[str, BenchSession], seconds: float) -> None:
     """Get-config of a small configuration, the same for all; get of everything for our own state."""
-    actions: dict[str, Action] = {"echo": run.echoed}
+    actions: dict[str, Action] = {"echo": run.echoed, "echo-gcm": read(run.same_cipher, workload.GET)}
     actions |= {name: read(session, workload.GET) for name, session in others.items()}
     turns = await take_turns(actions, seconds)
-    floor = turns.pop("echo")
+    floor, same_cipher = turns.pop("echo"), turns.pop("echo-gcm")
     run.results.add("echo", floor.median * 1000, server="echo")
+    in_echoes(run.results, {"echo-gcm": same_cipher}, floor, server="echo")
     for name, samples in turns.items():
         in_echoes(run.results, {"small": samples}, floor, server=name)
     get: dict[str, Action] = {"echo": run.echoed, "get": read(others[OURS], workload.GET_ALL)}

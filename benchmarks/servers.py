@@ -24,7 +24,7 @@ from benchmarks import workload
 from benchmarks.asyncclient import BenchSession, connect
 from benchmarks.echo_server import PASSWORD
 
-__all__ = ["HERE", "USER", "Login", "Server", "agent", "echo", "netconf_package", "netconfd", "ok"]
+__all__ = ["AGENT_CIPHER", "HERE", "USER", "Login", "Server", "agent", "echo", "netconf_package", "netconfd", "ok"]
 
 HERE = Path(__file__).resolve().parent
 USER = "bench"
@@ -32,6 +32,9 @@ START_TIMEOUT = 60.0
 
 PEERS_ENVIRONMENT = HERE / "peers" / ".venv"
 """Where ``benchmarks/peers/install.sh`` puts the PyPI package ``netconf``."""
+
+AGENT_CIPHER = "aes256-gcm@openssh.com"
+"""What the bench's client and the agent agree on; with the echo server it is chacha20-poly1305."""
 
 SSHD = "/usr/sbin/sshd"
 
@@ -109,9 +112,10 @@ async def _process(*command: str, pattern: str, cwd: Path) -> AsyncIterator[tupl
 
 
 @asynccontextmanager
-async def echo(login: Login) -> AsyncIterator[Server]:
-    """The floor: an asyncssh subsystem that sends each message back."""
-    command = (sys.executable, "-m", "benchmarks.echo_server", "--authorized-keys", str(login.keys_file))
+async def echo(login: Login, *, cipher: str | None = None) -> AsyncIterator[Server]:
+    """The floor: an asyncssh subsystem that sends each message back; with asyncssh's own ciphers or with one."""
+    chosen = () if cipher is None else ("--cipher", cipher)
+    command = (sys.executable, "-m", "benchmarks.echo_server", "--authorized-keys", str(login.keys_file), *chosen)
     async with _process(*command, pattern=r"port (\d+)", cwd=HERE.parent) as (pid, port):
         yield Server("echo", port, pid, login)
 

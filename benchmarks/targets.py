@@ -52,6 +52,7 @@ _E = Compared.ECHOES
 
 FIGURES: tuple[Figure, ...] = (
     Figure("echo", "echo", "ms"),
+    Figure("echo-gcm", "echo with the agent's cipher, AES-GCM", "ms", _E),
     Figure("set-up", "session set-up", "ms", Compared.ECHO_SERVER, 1.5, 1.2),
     Figure("small", "small get-config", "ms", _E, 1.75, 1.4),
     Figure("get", "get, all configuration and state", "ms", _E),

@@ -45,6 +45,7 @@ from mlag_agent.features import (
     factory,
     interfaces,
     mlag,
+    mlag_events,
     monitoring,
     nacm,
     netconf,
@@ -264,7 +265,7 @@ class Device:
             *subscriptions.features(),
             partial_lock.FEATURE,
             netconf_events.FEATURE,
-            interfaces.feature(),
+            interfaces.feature(engine),
             mlag.feature(engine, model),
             simulator.feature(engine),
             agent_state.feature(settings.device.name, model),
@@ -282,11 +283,13 @@ class Device:
         self._log = self._open_log(library, folder)
         agent = self._agent = self._make_agent(library, features, sealer, engine, self._journal)
         foreign.attach(agent)
+        if self._log is not None:
+            agent.on_factory_reset.append(self._log.clear)
         await Restorer(library, agent.stores, agent.transactor, agent.reader, self._journal, agent.factory).restore()
         events = netconf_events.NetconfEvents(agent)
         events.attach()
         agent_state.tell_sync_changes(agent)
-        mlag.EngineEvents(agent, engine).attach()
+        mlag_events.EngineEvents(agent, engine).attach()
         admission = Admission(transport_limits(settings.limits))
         dispatcher = await self._make_dispatcher(agent, engine, admission)
         limits = settings.limits

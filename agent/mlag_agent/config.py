@@ -25,7 +25,6 @@ from mlag_agent.errors import SettingsError
 from mlag_agent.mlag import HostFabric, LoopbackFabric, PeerLinkAddresses
 from mlag_agent.models import DEFAULT_MODEL
 from mlag_agent.notify.outbox import QUEUE_BYTES, QUEUE_LENGTH
-from mlag_agent.remote.https import Https
 from mlag_agent.remote.sftp import Sftp
 from mlag_agent.remote.urls import UrlLimits, Urls
 from mlag_agent.schema.cache import user_cache_folder
@@ -348,6 +347,9 @@ def make_urls(settings: Settings) -> Urls | None:
             raise SettingsError(words, "sftp URLs need the host keys of the servers")
         known_hosts = Path(url.known_hosts)
     if "https" in url.schemes:
+        # Few want it, and httpx brings a terminal library along: 40 ms of the start and 6 MB.
+        from mlag_agent.remote.https import Https  # noqa: PLC0415
+
         try:
             https = Https(None if url.ca_file is None else Path(url.ca_file), url.max_bytes, url.timeout)
         except OSError as error:  # ssl.SSLError is one

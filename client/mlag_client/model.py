@@ -66,6 +66,7 @@ class Link(StrEnum):
 
     CHANNEL = "channel"
     PEER_LINK = "peer-link"
+    HEARTBEAT = "heartbeat"
 
 
 class Fault(StrEnum):

@@ -20,7 +20,8 @@ __all__ = ["watch_command"]
 
 GROUP_EVENTS = (
     "sync-channel-up", "sync-channel-down", "peer-link-up", "peer-link-down", "sync-entry-limit",
-    "authentication-failed",
+    "authentication-failed", "dfs-pairing-failed", "dfs-pairing-resumed", "dfs-role-changed", "heartbeat-lost",
+    "heartbeat-resumed", "dual-active-detected", "member-port-down",
 )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -197,6 +198,23 @@ class TestResetAndConfirmedCommit:
         device.agent.on_factory_reset.append(told.set)
         assert (await (await connect(device)).rpc(RESET)).ok
         assert told.is_set()
+
+    async def test_logs(self, start: Start, connect: Connect) -> None:
+        """Events and operations are forgotten; the audit log stays and says who has done that."""
+        device = await start()
+        session = await connect(device)
+        await session.edit(vpn("a-name-to-look-for"), "running")
+        log = device.agent.notifier.log
+        assert log is not None
+        assert log.read(0)
+        assert (await session.rpc(RESET)).ok
+        assert not log.read(0)
+        assert [operation.operation for operation in device.log] == ["ietf-factory-default:factory-reset"]
+        audit = Path(device.settings.state) / "audit.jsonl"
+        lines = [json.loads(line) for line in audit.read_text().splitlines()]
+        assert any("edit-config" in line.get("operation", "") for line in lines)
+        assert "factory-reset" in lines[-1]["operation"]
+        assert lines[-1]["user"] == "anna"
 
     async def test_nothing_of_the_old_configuration_is_in_the_file(self, start: Start, connect: Connect) -> None:
         device = await start()

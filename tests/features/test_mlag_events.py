@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -19,6 +20,7 @@ SIM = "urn:mlag-agent:yang:mlag-simulator"
 NAMES = (
     "sync-channel-up", "sync-channel-down", "peer-link-up", "peer-link-down", "sync-entry-limit",
     "authentication-failed", "dfs-pairing-failed", "dfs-pairing-resumed", "dfs-role-changed",
+    "heartbeat-lost", "heartbeat-resumed", "dual-active-detected", "member-port-down",
 )  # fmt: skip
 Pair = tuple[Client, Client]
 
@@ -133,6 +135,118 @@ class TestPairing:
         for client, side in ((one, 1), (two, 2)):
             assert (await client.edit("<interfaces" + paired(side).partition("<interfaces")[2], "running")).ok
         await event(devices, one, "dfs-pairing-resumed")
+
+
+def beating(side: int, more: str = "") -> str:
+    """A heartbeat between mirrored addresses that is lost after 3 s."""
+    ends = f"<local-address>192.0.2.{side}</local-address><peer-address>192.0.2.{3 - side}</peer-address>"
+    content = f"<dual-active-detection><ipv4>{ends}{more}<timeout>3</timeout></ipv4></dual-active-detection>"
+    return f'<m-lag xmlns="{DML}"><dfs-groups><dfs-group><id>1</id>{content}</dfs-group></dfs-groups></m-lag>'
+
+
+class TestHeartbeat:
+    async def test_lost_and_resumed(self, devices: tuple[Device, Device], pair: Pair) -> None:
+        one, two = pair
+        assert (await one.edit(beating(1), "running")).ok
+        assert (await two.edit(beating(2), "running")).ok
+        found = await event(devices, one, "heartbeat-resumed")
+        assert (found.leaf("local-address"), found.leaf("peer-address")) == ("192.0.2.1", "192.0.2.2")
+        state = await one.get(group())
+        assert state.leaf("heartbeat", "status") == "ok"
+        ends = {
+            end.findtext(f"{{{DML}}}side"): {etree.QName(leaf).localname: leaf.text for leaf in end}
+            for end in state.root.iter(f"{{{DML}}}end")
+        }
+        assert ends["peer"]["dual-active-address"] == "192.0.2.2"
+        assert ends["peer"]["udp-port"] == ends["local"]["udp-port"] == "1025"
+        assert {ends["local"]["hb-role"], ends["peer"]["hb-role"]} == {"master", "backup"}
+        cut = f'<set-fault xmlns="{SIM}"><link>heartbeat</link><fault>cut</fault></set-fault>'
+        assert (await one.rpc(cut)).ok
+        lost = await event(devices, one, "heartbeat-lost")
+        assert lost.leaf("detail")
+
+    async def test_a_busy_port(self, pair: Pair) -> None:
+        one, _ = pair
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as holder:
+            holder.bind(("0.0.0.0", 1999))
+            refused = await one.edit(beating(1, "<udp-port>1999</udp-port>"), "running")
+        assert (refused.error.tag, refused.error.app_tag) == ("operation-failed", "udp-port-in-use")
+        assert refused.error.path == (
+            "/dfs-m-lag:m-lag/dfs-groups/dfs-group[id='1']/dual-active-detection/ipv4/udp-port"
+        )
+
+
+IF = "urn:ietf:params:xml:ns:yang:ietf-interfaces"
+PORTS = "".join(
+    f'<interface><name>{name}</name><type xmlns:t="urn:ietf:params:xml:ns:yang:iana-if-type">t:{kind}</type>'
+    f'<m-lag xmlns="{DML}-interfaces">{part}</m-lag></interface>'
+    for name, kind, part in (
+        ("Eth-Trunk10", "ieee8023adLag", "<member><dfs-group-id>1</dfs-group-id><m-lag-id>10</m-lag-id></member>"),
+        ("10GE1/0/1", "ethernetCsmacd", ""),
+        ("10GE1/0/2", "ethernetCsmacd", "<unpaired-port>reserved</unpaired-port>"),
+        ("Vlanif10", "l3ipvlan", ""),
+    )
+)
+
+
+async def operational(client: Client) -> tuple[dict[str | None, str | None], set[str | None]]:
+    """oper-status by name, and the interfaces that are error-down."""
+    found = (await client.get(f'<interfaces xmlns="{IF}"/>')).root
+    rows = list(found.iter(f"{{{IF}}}interface"))
+    names = {row.findtext(f"{{{IF}}}name"): row.findtext(f"{{{IF}}}oper-status") for row in rows}
+    down = {
+        row.findtext(f"{{{IF}}}name")
+        for row in rows
+        if row.findtext(f"{{{DML}-interfaces}}m-lag/{{{DML}-interfaces}}error-down") == "true"
+    }
+    return names, down
+
+
+class TestSplitBrain:
+    """Everything configured over NETCONF: the Backup's ports go down and come back."""
+
+    async def test_error_down_and_recovery(self, devices: tuple[Device, Device], pair: Pair) -> None:
+        one, two = pair
+        for client, side, priority in ((one, 1, 100), (two, 2, 150)):
+            more = f"<priority>{priority}</priority><up-delay><delay>1</delay></up-delay>"
+            whole = paired(side, more).replace("</interfaces>", f"{PORTS}</interfaces>")
+            ends = f"<peer-address>192.0.2.{3 - side}</peer-address><timeout>3</timeout></ipv4><delay>100</delay>"
+            reply = await client.edit(whole.replace("</ipv4>", ends), "running")
+            assert reply.ok, reply.text
+        await event(devices, one, "heartbeat-resumed")
+        if (await one.get(group())).leaf("pair-state") != "paired":
+            await event(devices, one, "dfs-pairing-resumed")
+        cut = '<set-fault xmlns="{}"><link>peer-link</link><fault>{}</fault></set-fault>'
+        assert (await one.rpc(cut.format(SIM, "cut"))).ok
+        found = await event(devices, one, "dual-active-detected")
+        assert found.leaf("error-down-side") == "local"
+        down = await event(devices, one, "member-port-down")
+        assert (down.leaf("m-lag-id"), down.leaf("if-name")) == ("10", "Eth-Trunk10")
+        status, error_down = await operational(one)
+        assert error_down == {"Eth-Trunk10", "10GE1/0/1"}
+        assert {name for name, state in status.items() if state == "down"} == error_down
+        assert status["Eth-Trunk0"] == status["10GE1/0/2"] == status["Vlanif10"] == "up"
+        assert (await operational(two))[1] == set()
+        state = await one.get(group())
+        assert state.leaf("dual-active", "status") == "dual-active"
+        assert state.leaf("dual-active", "error-down-ports") == "physical"
+        assert (await one.rpc(cut.format(SIM, "none"))).ok
+        await event(devices, one, "dfs-pairing-resumed")
+        _, error_down = await operational(one)
+        assert error_down <= {"Eth-Trunk10"}
+        await devices[0].engine.wait_for(lambda s: all(member.up for member in s.members), 10)
+        assert (await operational(one))[1] == set()
+
+    async def test_a_port_of_the_simulator(self, devices: tuple[Device, Device], pair: Pair) -> None:
+        one, _ = pair
+        reply = await one.edit(paired(1).replace("</interfaces>", f"{PORTS}</interfaces>"), "running")
+        assert reply.ok, reply.text
+        for state in ("down", "up"):
+            rpc = f'<set-port-state xmlns="{SIM}"><name>Eth-Trunk10</name><state>{state}</state></set-port-state>'
+            assert (await one.rpc(rpc)).ok
+            assert (await operational(one))[0]["Eth-Trunk10"] == state
+        down = await event(devices, one, "member-port-down")
+        assert down.leaf("if-name") == "Eth-Trunk10"
 
 
 class TestAlarms:

@@ -29,6 +29,7 @@ LIMIT = 10.0
 TIMERS = EngineTimers(
     hello_interval=0.05,
     hello_hold=0.4,
+    heartbeat_interval=0.05,
     keepalive=0.1,
     session_hold=0.6,
     open_timeout=0.6,

@@ -38,6 +38,37 @@ def texts(log: ReplayLog, after: int = 0, limit: int = 1000) -> list[str]:
     return [item.notification.content.decode() for item in log.read(after, limit=limit)]
 
 
+class TestClear:
+    def test_nothing_is_left(self, tmp_path: Path, time: FakeClock) -> None:
+        path = tmp_path / "log"
+        log = opened(path, time)
+        log.append("NETCONF", event("a-word-to-look-for"))
+        log.flush()
+        log.append("NETCONF", event("a-word-in-memory", START + timedelta(seconds=1)))
+        log.clear()
+        assert texts(log) == []
+        assert all(b"a-word" not in file.read_bytes() for file in tmp_path.iterdir())
+        assert log.aged == START + timedelta(seconds=1)
+        assert log.dropped == 2
+        assert log.append("NETCONF", event("next")) == 3
+        assert texts(log) == ["next"]
+
+    def test_after_a_restart(self, tmp_path: Path, time: FakeClock) -> None:
+        log = opened(tmp_path / "log", time)
+        log.append("NETCONF", event("gone"))
+        log.clear()
+        log.append("NETCONF", event("kept"))
+        log.close()
+        log = opened(tmp_path / "log", time)
+        assert texts(log) == ["kept"]
+        assert (log.last, log.dropped, log.aged) == (2, 1, START)
+
+    def test_empty(self, time: FakeClock) -> None:
+        log = opened(None, time)
+        log.clear()
+        assert (log.dropped, log.aged) == (0, None)
+
+
 class TestOrder:
     def test_read_from_file_and_memory_alike(self, tmp_path: Path, time: FakeClock) -> None:
         log = opened(tmp_path / "log", time)

@@ -15,8 +15,8 @@ class DefaultRules:
     """For edits of one root after the other; ``basic`` is the server's basic mode.
 
     ``explicit``: what a client has set exists, whatever its value: nothing changes.  ``trim``: a leaf that has its
-    default value does not exist (RFC 6243 section 2.2.2).  ``report-all``: a default in use exists, and comes back when
-    it is deleted (section 2.1.2).
+    default value does not exist (RFC 6243 section 2.2.3).  ``report-all``: a default in use exists, and comes back when
+    it is deleted (section 2.1.3).
     """
 
     def __init__(self, defaults: Defaults, basic: Mode) -> None:

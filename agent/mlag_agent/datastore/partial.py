@@ -80,7 +80,7 @@ class PartialLocks:
     def lock(self, session_id: int, select: Sequence[str], nodes: Sequence[LockedNode]) -> PartialLock:
         """Grant a lock, or nothing of it.
 
-        A session may hold several on the same node (section 2.4.1.1).  Raises RpcFailure: lock-denied when a part is
+        A session may hold several on the same node (section 2.4.1).  Raises RpcFailure: lock-denied when a part is
         locked by another session, resource-denied when there are too many.
         """
         for other in self._locks.values():
@@ -119,7 +119,7 @@ class PartialLocks:
         del self._locks[lock_id]
 
     def release(self, session_id: int) -> None:
-        """The session has ended, and its locks with it (section 2.1)."""
+        """The session has ended, and its locks with it (section 3)."""
         self._locks = {number: lock for number, lock in self._locks.items() if lock.session_id != session_id}
 
     def check(self, session_id: int, old: Container, new: Container) -> None:
@@ -134,7 +134,7 @@ class PartialLocks:
                     raise _locked(lock, node)
 
     def forget(self, running: Container) -> None:
-        """Running is this now: nodes that are gone are not covered any more (section 2.4.1.1)."""
+        """Running is this now: nodes that are gone are not covered any more (section 2.4.1)."""
         for number, lock in self._locks.items():
             kept = tuple(node for node in lock.nodes if node.find(running) is not None)
             if len(kept) != len(lock.nodes):

@@ -254,6 +254,8 @@ class Agent:
     defaults: Defaults = field(init=False)
     evaluating: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while a costly expression is evaluated in a thread: one at a time."""
+    _fixed: dict[StateProvider, StatePart] = field(default_factory=dict)
+    """What providers of fixed state have given."""
 
     def __post_init__(self) -> None:
         self.expressions = Expressions(self.library.tree, matching_text, matches)
@@ -333,11 +335,23 @@ class Agent:
                 mine = _at(node, wanted)
                 if mine is None:
                     continue
+                if provider.fixed:
+                    yield self._fixed_part(provider, node)
+                    continue
                 made = build(node, provider.read(self), mine)
                 if made.children:
                     yield StatePart(provider.origin, _below_root(made))
             for source in feature.state_sources:
                 yield from source(self, wanted)
+
+    def _fixed_part(self, provider: StateProvider, node: SchemaNode) -> StatePart:
+        """Made whole by the first who asks; its lists then keep the bytes that they are sent as (``data.encode``)."""
+        part = self._fixed.get(provider)
+        if part is None:
+            made = build(node, provider.read(self))
+            root = _below_root(made) if made.children else Container(self.library.tree.data, {})
+            part = self._fixed[provider] = StatePart(provider.origin, root)
+        return part
 
 
 def _at(node: SchemaNode, wanted: Selection) -> Selection | None:
@@ -379,13 +393,15 @@ class StateProvider:
     """Gives the state below one container that stands in no list, as ``data.build`` takes it.
 
     What is dear to make should be a function or ``Rows``: it is made when somebody asks for it.  ``tells``: the feature
-    calls ``Agent.state_has_changed`` when anything in it changes but counters.
+    calls ``Agent.state_has_changed`` when anything in it changes but counters.  ``fixed``: it does not change while the
+    agent runs, and is read once.
     """
 
     top: str
     read: Callable[[Agent], Mapping[str, Any]]
     origin: str = SYSTEM
     tells: bool = False
+    fixed: bool = False
 
 
 StateSource = Callable[[Agent, Selection], Iterable[StatePart]]

@@ -131,7 +131,7 @@ async def copy_config(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Repl
         found = source_tree(agent, session, rpc)
         if not saving and agent.access.active:
             found = agent.access.readable(session, found)
-        # Tags are of documents: what would be tagged is not set in a datastore (RFC 6243 section 4.5.2).
+        # Tags are of documents: what would be tagged is not set in a datastore (RFC 6243 section 3.4).
         return found if mode in (None, Mode.REPORT_ALL_TAGGED) else with_defaults(agent, found, mode)
 
     await write(agent, session, target, copied, check_access=not saving)

@@ -1,4 +1,7 @@
-"""ietf-interfaces: the simulated device's interfaces are those that are configured, and they work.
+"""ietf-interfaces: the simulated device's interfaces are those that are configured.
+
+They work unless they are shut down, ``mlag-simulator:set-port-state`` says otherwise, or the engine holds them
+error-down.
 
 ``ietf-network-instance`` augments this module, so it is served; the state here is what RFC 8343 makes mandatory.
 """
@@ -12,21 +15,27 @@ from typing import Any
 from mlag_agent.data.build import Rows
 from mlag_agent.data.tree import Container, Keys, ListNode
 from mlag_agent.features.base import Agent, Feature, StateProvider
+from mlag_agent.features.ports import port_of
+from mlag_agent.mlag import Engine
 from mlag_agent.schema.nodes import ModuleRequest
 
 __all__ = ["feature"]
 
 
-def feature() -> Feature:
-    """The module; counters are discontinuous since the agent's start."""
+def feature(engine: Engine) -> Feature:
+    """The module on this engine's ports; counters are discontinuous since the agent's start."""
     since = datetime.now(UTC)
 
     def row(entry: Container) -> Mapping[str, Any]:
-        return {
-            "name": entry.leaf("name"),
-            "oper-status": "up" if entry.leaf("enabled") == "true" else "down",
+        port = port_of(entry)
+        state: dict[str, Any] = {
+            "name": port.name,
+            "oper-status": "up" if engine.port_up(port) else "down",
             "statistics": {"discontinuity-time": since},
         }
+        if engine.error_down(port):
+            state["m-lag"] = {"error-down": True}
+        return state
 
     def read(agent: Agent) -> Mapping[str, Any]:
         top = agent.stores.running.named("interfaces")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from ipaddress import ip_address
-from typing import Any, Literal, assert_never
+from typing import Any, Literal
 
 from mlag_agent.access.sealing import Sealer, SealError
 from mlag_agent.data.tree import Container
@@ -12,28 +14,32 @@ from mlag_agent.datastore.payload import Transforms
 from mlag_agent.datastore.subscriber import ChangeSet
 from mlag_agent.errors import ApplyRefused, ErrorTag, RpcError, RpcFailure
 from mlag_agent.features.base import Agent, Feature, StateProvider
-from mlag_agent.features.events import publish
-from mlag_agent.mlag import ChannelConfig, DetectionConfig, Engine, EngineRefused, GroupConfig, PeerLinkKind, Plan
-from mlag_agent.mlag.config import DEFAULT_PRIORITY, DEFAULT_RATE
+from mlag_agent.features.ports import configured_ports
+from mlag_agent.mlag import (
+    ChannelConfig,
+    DetectionConfig,
+    DualActiveConfig,
+    Engine,
+    EngineRefused,
+    GroupConfig,
+    HeartbeatConfig,
+    PeerLinkKind,
+    Plan,
+)
+from mlag_agent.mlag.config import DEFAULT_HEARTBEAT_TIMEOUT, DEFAULT_PRIORITY, DEFAULT_RATE
 from mlag_agent.mlag.state import (
-    AuthenticationFailure,
-    ChannelDown,
     ChannelState,
-    ChannelUp,
-    EngineEvent,
+    DualActiveState,
     EngineState,
-    EntryLimit,
-    PairingFailed,
-    PairingResumed,
+    HeartbeatEnd,
+    HeartbeatState,
+    MemberState,
     PairingState,
-    PeerLinkDown,
-    PeerLinkUp,
-    RoleChanged,
 )
 from mlag_agent.models import DeviceModel
 from mlag_agent.schema.nodes import ModuleRequest, SchemaTree
 
-__all__ = ["EngineEvents", "EngineSubscriber", "feature", "group_config", "password_transforms"]
+__all__ = ["EngineSubscriber", "feature", "group_config", "password_transforms"]
 
 GROUP = "/dfs-m-lag:m-lag/dfs-groups/dfs-group"
 PASSWORD = f"{GROUP}/authentication/password"
@@ -82,6 +88,9 @@ def group_config(root: Container, sealer: Sealer) -> GroupConfig | None:
         priority=int(group.leaf("priority") or DEFAULT_PRIORITY),
         peer_link=_peer_link(root),
         detection=_detection(group),
+        heartbeat=_heartbeat(group),
+        dual_active=_dual_active(group),
+        ports=tuple(configured_ports(root)),
     )
 
 
@@ -113,6 +122,38 @@ def _detection(group: Container) -> DetectionConfig | None:
     return None
 
 
+def _dual_active(group: Container) -> DualActiveConfig:
+    detection, up_delay = group.container("dual-active-detection"), group.container("up-delay")
+    standard = DualActiveConfig()
+    if up_delay is not None:
+        standard = replace(
+            standard,
+            up_delay=float(up_delay.leaf("delay") or 0),
+            interval=float(up_delay.leaf("recovery-interval") or 0),
+        )
+    if detection is None:
+        return standard
+    return replace(
+        standard,
+        delay=int(detection.leaf("delay") or 0) / 1000,
+        hold=int(detection.leaf("hold-time") or 0) / 1000,
+        error_down_disabled=detection.leaf("error-down-disable") is not None,
+        error_down_delay=float(detection.leaf("error-down-delay") or 0),
+        routing_switch=detection.leaf("error-down-routing-switch") == "true",
+    )
+
+
+def _heartbeat(group: Container) -> HeartbeatConfig:
+    for _, form in _forms(group.container("dual-active-detection")):
+        peer, port = form.leaf("peer-address"), form.leaf("udp-port")
+        return HeartbeatConfig(
+            None if peer is None else ip_address(peer),
+            None if port is None else int(port),
+            float(form.leaf("timeout") or DEFAULT_HEARTBEAT_TIMEOUT),
+        )
+    return HeartbeatConfig()
+
+
 def _channel(group: Container) -> ChannelConfig | None:
     for family, form in _forms(group.container("peer-link-source")):
         return ChannelConfig(
@@ -133,6 +174,7 @@ class EngineSubscriber:
         GROUP,
         "/dfs-m-lag:m-lag/global",
         "/ietf-interfaces:interfaces/interface/dfs-m-lag-interfaces:m-lag",
+        "/ietf-interfaces:interfaces/interface/enabled",
     )
 
     def __init__(self, engine: Engine, sealer: Sealer) -> None:
@@ -146,8 +188,7 @@ class EngineSubscriber:
         try:
             return await self._engine.prepare(wanted, lenient=change.restoring)
         except EngineRefused as refusal:
-            family = "ipv4" if wanted and wanted.channel and wanted.channel.family == 4 else "ipv6"
-            path = f"{GROUP}[id='1']/peer-link-source/{family}/{refusal.leaf}"
+            path = f"{GROUP}[id='1']/{refusal.container}/ipv{refusal.address.version}/{refusal.leaf}"
             raise ApplyRefused(
                 RpcError(ErrorTag.OPERATION_FAILED, str(refusal), app_tag=refusal.app_tag, path=path)
             ) from refusal
@@ -167,55 +208,6 @@ class EngineSubscriber:
         if self._committed is not None:
             self._engine.finish(self._committed)
             self._committed = None
-
-
-class EngineEvents:
-    """The engine's events as notifications of the module, from ``attach`` on until the engine is closed."""
-
-    def __init__(self, agent: Agent, engine: Engine) -> None:
-        self._agent = agent
-        self._engine = engine
-        self._group = 1  # the only identifier that there is
-
-    def attach(self) -> None:
-        """Listen to the engine."""
-        self._engine.subscribe(self.happened)
-
-    def happened(self, event: EngineEvent) -> None:
-        """Publish one event, and tell those who watch the state."""
-        config = self._engine.config
-        if config is not None:
-            self._group = config.group_id
-        name, values = _notification(event)
-        publish(self._agent, f"dfs-m-lag:{name}", {"dfs-group-id": self._group, **values}, time=event.at)
-        self._agent.state_has_changed()
-
-
-def _notification(event: EngineEvent) -> tuple[str, Mapping[str, Any]]:
-    """Name and values, as ``data.build`` takes them."""
-    match event:
-        case ChannelUp(peer=peer):
-            # As the peer announces them, so mirrored.
-            ours = {"local-address": peer.peer_address, "peer-address": peer.local_address, "tcp-port": peer.tcp_port}
-            return "sync-channel-up", {"peer-device": peer.device, **ours}
-        case ChannelDown(reason=reason, detail=detail, was_up=was_up):
-            return "sync-channel-down", {"reason": reason, "detail": detail or None, "was-up": was_up}
-        case PeerLinkUp(peer=peer):
-            return "peer-link-up", {"peer-device": peer.device}
-        case PeerLinkDown(detail=detail):
-            return "peer-link-down", {"detail": detail or None}
-        case EntryLimit(type=kind, capacity=capacity):
-            return "sync-entry-limit", {"type": kind, "capacity": capacity}
-        case AuthenticationFailure(link=link, detail=detail):
-            return "authentication-failed", {"link": link, "detail": detail or None}
-        case PairingFailed(causation=causation, detail=detail):
-            return "dfs-pairing-failed", {"causation": causation, "detail": detail or None}
-        case PairingResumed(role=role):
-            return "dfs-pairing-resumed", {"role": role}
-        case RoleChanged(old=old, new=new):
-            return "dfs-role-changed", {"old-role": old, "new-role": new}
-        case _ as never:
-            assert_never(never)
 
 
 def feature(engine: Engine, model: DeviceModel) -> Feature:
@@ -261,6 +253,9 @@ def _state(state: EngineState) -> dict[str, Any]:
             "peer-address": peer.peer_address,
             "tcp-port": peer.tcp_port,
         },
+        "heartbeat": _heartbeat_state(state.heartbeat),
+        "dual-active": _dual_active_state(state.dual_active),
+        "m-lags": {"m-lag": [_member_state(member) for member in state.members]},
         "sync-channel": _channel_state(state.channel),
     }
 
@@ -294,6 +289,50 @@ def _pairing_state(pairing: PairingState | None) -> dict[str, Any]:
                 for number, node in enumerate(pairing.nodes, 1)
             ]
         },
+    }
+
+
+def _heartbeat_state(heartbeat: HeartbeatState | None) -> dict[str, Any] | None:
+    if heartbeat is None:
+        return None
+    ends = (("local", heartbeat.local), ("peer", heartbeat.peer))
+    return {
+        "status": "ok" if heartbeat.ok else "lost",
+        "detail": heartbeat.detail or None,
+        "last-change": heartbeat.last_change,
+        "sent": heartbeat.sent,
+        "received": heartbeat.received,
+        "end": [_heartbeat_end(side, end) for side, end in ends if end is not None],
+    }
+
+
+def _dual_active_state(split: DualActiveState | None) -> dict[str, Any] | None:
+    if split is None:
+        return None
+    return {"status": split.phase, "error-down-side": split.gives_way, "error-down-ports": split.scope}
+
+
+def _member_state(member: MemberState) -> dict[str, Any]:
+    return {
+        "node-id": 1,
+        "id": member.m_lag_id,
+        "if-name": member.name,
+        "port-state": _status(up=member.up),
+        "error-down": member.error_down,
+        "recovery-countdown": None if member.countdown is None else math.ceil(member.countdown),
+    }
+
+
+def _heartbeat_end(side: str, end: HeartbeatEnd) -> dict[str, Any]:
+    return {
+        "side": side,
+        "dfs-group-id": end.group_id,
+        "priority": end.priority,
+        "udp-port": end.udp_port,
+        "dual-active-address": end.address,
+        "vpn-instance": end.vpn_instance,
+        "system-id": end.system_mac.hex(":"),
+        "hb-role": end.role,
     }
 
 

@@ -58,6 +58,11 @@ def _schemas(agent: Agent) -> Iterator[dict[str, Any]]:
             }
 
 
+def _served(agent: Agent) -> Mapping[str, Any]:
+    """What is announced: the longest part, and the same from start to end."""
+    return {"capabilities": {"capability": agent.capabilities}, "schemas": {"schema": list(_schemas(agent))}}
+
+
 def _state(agent: Agent) -> Mapping[str, Any]:
     locks = agent.stores.locks
     datastores = []
@@ -70,9 +75,7 @@ def _state(agent: Agent) -> Mapping[str, Any]:
             row["locks"] = {"partial-lock": [_partial_lock(partial) for partial in agent.stores.partial_locks]}
         datastores.append(row)
     return {
-        "capabilities": {"capability": agent.capabilities},
         "datastores": {"datastore": datastores},
-        "schemas": {"schema": lambda: list(_schemas(agent))},
         "sessions": {"session": agent.sessions.describe},
         "statistics": agent.sessions.statistics,
     }
@@ -92,5 +95,8 @@ FEATURE = Feature(
     name="monitoring",
     modules=(ModuleRequest("ietf-netconf-monitoring"),),
     rpcs={"ietf-netconf-monitoring:get-schema": _get_schema},
-    state=(StateProvider("/ietf-netconf-monitoring:netconf-state", _state),),
+    state=(
+        StateProvider("/ietf-netconf-monitoring:netconf-state", _served, fixed=True),
+        StateProvider("/ietf-netconf-monitoring:netconf-state", _state),
+    ),
 )

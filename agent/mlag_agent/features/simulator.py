@@ -64,6 +64,14 @@ class _Simulator:
         self._engine.set_fault(Link(rpc.required("link")), Fault(rpc.required("fault")), int(rpc.leaf("delay") or 0))
         return OK
 
+    async def set_port_state(self, agent: Agent, session: SessionInfo, rpc: RpcInput) -> Reply:
+        """set-port-state."""
+        try:
+            self._engine.set_port_state(rpc.required("name"), up=rpc.required("state") == "up")
+        except ValueError as error:
+            raise _invalid(error) from error
+        return OK
+
     def state(self, agent: Agent) -> Mapping[str, Any]:
         """The tables and faults."""
         state = self._engine.state()
@@ -84,6 +92,7 @@ class _Simulator:
             ],
             "channel-fault": faults[Link.CHANNEL],
             "peer-link-fault": faults[Link.PEER_LINK],
+            "heartbeat-fault": faults[Link.HEARTBEAT],
         }
 
 
@@ -118,6 +127,7 @@ def feature(engine: Engine) -> Feature:
             "mlag-simulator:flush-entries": simulator.flush,
             "mlag-simulator:list-entries": simulator.list,
             "mlag-simulator:set-fault": simulator.set_fault,
+            "mlag-simulator:set-port-state": simulator.set_port_state,
         },
         state=(StateProvider("/mlag-simulator:simulator", simulator.state),),
     )

@@ -93,7 +93,7 @@ FEATURE = Feature(
     name="yang-library",
     modules=(ModuleRequest("ietf-yang-library"), ModuleRequest("ietf-datastores")),
     state=(
-        StateProvider("/ietf-yang-library:yang-library", _library),
-        StateProvider("/ietf-yang-library:modules-state", _modules_state),
+        StateProvider("/ietf-yang-library:yang-library", _library, fixed=True),
+        StateProvider("/ietf-yang-library:modules-state", _modules_state, fixed=True),
     ),
 )

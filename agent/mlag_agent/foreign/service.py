@@ -100,6 +100,7 @@ class Foreign:
         self._injected = Injected(agent)
         self._device.bind()
         agent.record = self.record
+        agent.on_factory_reset.append(self.log.clear)
         try:
             self._read_files()
         except CannedError as error:

@@ -8,6 +8,7 @@ from mlag_agent.mlag.config import (
     DetectionConfig,
     DeviceIdentity,
     DownReason,
+    DualActiveConfig,
     EngineTimers,
     EntryKind,
     EntryOrigin,
@@ -15,10 +16,14 @@ from mlag_agent.mlag.config import (
     EntryType,
     Fault,
     GroupConfig,
+    HeartbeatConfig,
     Link,
     PeerLinkKind,
+    PortConfig,
+    PortKind,
     Role,
     TableCapacity,
+    Unpaired,
 )
 from mlag_agent.mlag.device import Selector
 from mlag_agent.mlag.engine import Engine
@@ -29,6 +34,7 @@ from mlag_agent.mlag.errors import (
     FabricSettingsError,
     PlanError,
     PortInUse,
+    UdpPortInUse,
     VpnInstanceUnavailable,
 )
 from mlag_agent.mlag.fabric_host import HostFabric, PeerLinkAddresses
@@ -40,6 +46,7 @@ __all__ = [
     "DetectionConfig",
     "DeviceIdentity",
     "DownReason",
+    "DualActiveConfig",
     "Engine",
     "EngineClosed",
     "EngineRefused",
@@ -51,6 +58,7 @@ __all__ = [
     "FabricSettingsError",
     "Fault",
     "GroupConfig",
+    "HeartbeatConfig",
     "HostFabric",
     "Link",
     "LoopbackFabric",
@@ -58,9 +66,13 @@ __all__ = [
     "PeerLinkKind",
     "Plan",
     "PlanError",
+    "PortConfig",
     "PortInUse",
+    "PortKind",
     "Role",
     "Selector",
     "TableCapacity",
+    "UdpPortInUse",
+    "Unpaired",
     "VpnInstanceUnavailable",
 ]

@@ -14,6 +14,7 @@ from enum import Enum, auto
 from mlag_agent.mlag.config import ChannelConfig, GroupConfig
 from mlag_agent.mlag.errors import EngineRefused, PlanError, PortInUse
 from mlag_agent.mlag.fabric import Connection, Fabric, Listener
+from mlag_agent.mlag.heartbeat_port import HeartbeatHold, HeartbeatHolder
 from mlag_agent.mlag.reasons import Cause
 
 __all__ = ["Applier", "Plan", "PlanState"]
@@ -42,6 +43,8 @@ class Plan:
     previous: GroupConfig | None = None
     previous_listener: Listener | None = field(default=None, repr=False)
     previous_block: Cause | None = None
+    heartbeat: HeartbeatHold = field(default_factory=HeartbeatHold)
+    previous_heartbeat: HeartbeatHold | None = None
 
 
 def _socket_of(config: GroupConfig | None) -> _Socket | None:
@@ -80,6 +83,7 @@ class Applier:
         self.config: GroupConfig | None = None
         self.listener: Listener | None = None
         self.block: Cause | None = None
+        self.heartbeat = HeartbeatHolder(fabric)
 
     @property
     def unfinished(self) -> bool:
@@ -98,6 +102,11 @@ class Applier:
                     if not lenient:
                         raise
                     plan.block = Cause(refusal.reason, str(refusal), self._now())
+            try:
+                plan.heartbeat = await self.heartbeat.take(new, lenient=lenient)
+            except BaseException:
+                self._discard(plan.listener, keep=(self.listener, self._retired))
+                raise
             self._prepared = plan
             return plan
 
@@ -105,12 +114,13 @@ class Applier:
         """See ``Engine.commit``."""
         if plan.state is not PlanState.PREPARED or plan.base != self._generation:
             raise PlanError(f"a plan in state {plan.state.name} of an older configuration cannot be committed")
-        self._prepared = None
         if self._last is not None:
             self.finish(self._last, keep=plan.listener)
+        self._prepared = None
         plan.previous, plan.previous_listener, plan.previous_block = self.config, self.listener, self.block
         plan.state = PlanState.COMMITTED
         self._last = plan
+        plan.previous_heartbeat = self.heartbeat.switch(plan.heartbeat)
         self._switch(plan.new, plan.listener, plan.block)
 
     async def abort(self, plan: Plan) -> None:
@@ -123,6 +133,7 @@ class Applier:
                 return
             if state is PlanState.PREPARED:
                 self._discard(plan.listener, keep=(self.listener, self._retired))
+                self.heartbeat.drop(plan.heartbeat)
                 return
             if plan.base + 1 != self._generation:
                 plan.state = state
@@ -132,8 +143,13 @@ class Applier:
             if (listener is None or listener.closed) and block is None and _socket_of(plan.previous) is not None:
                 listener, block = await self._reacquire(plan.previous)
             self._last = None
+            hold = await self._heartbeat_before(plan)
+            self.heartbeat.switch(hold)
             self._switch(plan.previous, listener, block)
+            self.heartbeat.drop(plan.heartbeat)
             self._discard(replaced, keep=(listener,))
+            if hold.block and not (plan.previous_heartbeat is not None and plan.previous_heartbeat.block):
+                raise PlanError(f"the previous configuration is back, but not its UDP port: {hold.block}")
             if block is not None and plan.previous_block is None:
                 raise PlanError(f"the previous configuration is back, but not its port: {block.detail}")
 
@@ -147,12 +163,17 @@ class Applier:
         if plan.previous_listener is not None and plan.previous_listener is not self.listener:
             self._discard(plan.previous_listener, keep=(keep,))
             plan.previous_listener = None
+        if plan.previous_heartbeat is not None:
+            prepared = None if self._prepared is None else self._prepared.heartbeat
+            self.heartbeat.drop(plan.previous_heartbeat, keep=prepared)
 
     async def probe(self) -> None:
         """Look whether the local address is still there, and try again to get what was not to be had."""
         async with self._lock:
             config = self.config
             channel = None if config is None else config.channel
+            if self._prepared is None and await self.heartbeat.retry(config):
+                self._switched(config, config)
             if channel is None or self._prepared is not None:
                 return  # nothing to look after, or a prepared plan may be counting on the listener
             try:
@@ -177,6 +198,8 @@ class Applier:
                 self.finish(self._last)
             if self._prepared is not None:
                 self._discard(self._prepared.listener, keep=(self.listener,))
+                self.heartbeat.drop(self._prepared.heartbeat)
+            self.heartbeat.close()
             self._generation += 1
             self.config, listener, self.listener = None, self.listener, None
             self._discard(listener, keep=())
@@ -197,6 +220,12 @@ class Applier:
         if self._last is not None and self._retired is not None and _socket_of(self._last.previous) == wanted:
             return self._retired
         return await self._fabric.listen(channel.vpn_instance, channel.local_address, channel.tcp_port)
+
+    async def _heartbeat_before(self, plan: Plan) -> HeartbeatHold:
+        hold = plan.previous_heartbeat
+        if hold is None or (hold.port is not None and hold.port.closed):
+            return await self.heartbeat.take(plan.previous, lenient=True)
+        return hold
 
     async def _reacquire(self, config: GroupConfig | None) -> tuple[Listener | None, Cause | None]:
         assert config is not None

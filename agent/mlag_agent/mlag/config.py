@@ -13,6 +13,7 @@ from typing import Literal
 
 __all__ = [
     "DEFAULT_CAPACITY",
+    "DEFAULT_HEARTBEAT_TIMEOUT",
     "DEFAULT_PRIORITY",
     "DEFAULT_RATE",
     "MAX_NAME_BYTES",
@@ -20,6 +21,7 @@ __all__ = [
     "DetectionConfig",
     "DeviceIdentity",
     "DownReason",
+    "DualActiveConfig",
     "EngineTimers",
     "EntryKind",
     "EntryOrigin",
@@ -27,11 +29,15 @@ __all__ = [
     "EntryType",
     "Fault",
     "GroupConfig",
+    "HeartbeatConfig",
     "IPAddress",
     "Link",
     "PeerLinkKind",
+    "PortConfig",
+    "PortKind",
     "Role",
     "TableCapacity",
+    "Unpaired",
 ]
 
 IPAddress = IPv4Address | IPv6Address
@@ -41,6 +47,9 @@ DEFAULT_RATE = 2000
 
 DEFAULT_PRIORITY = 100
 """Of 'priority'."""
+
+DEFAULT_HEARTBEAT_TIMEOUT = 45.0
+"""Seconds; of 'dual-active detection source ... timeout'."""
 
 DEFAULT_CAPACITY = 16384
 """Dynamic entries of one table: a usual size of the software tables of this class of switch, and a setting."""
@@ -115,10 +124,11 @@ class EntryPath(StrEnum):
 
 
 class Link(StrEnum):
-    """The two wires between the devices, as ``mlag-simulator:set-fault`` names them."""
+    """The wires between the devices, as ``mlag-simulator:set-fault`` names them."""
 
     CHANNEL = "channel"
     PEER_LINK = "peer-link"
+    HEARTBEAT = "heartbeat"
 
 
 class PeerLinkKind(StrEnum):
@@ -186,6 +196,71 @@ class DetectionConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class HeartbeatConfig:
+    """What goes with the source of dual-active detection. ``peer_address`` None: no heartbeats are sent.
+
+    ``udp_port`` None: the lowest idle one of 1025..2048. ``timeout``: seconds without a heartbeat after which the peer
+    counts as lost.
+    """
+
+    peer_address: IPAddress | None = None
+    udp_port: int | None = None
+    timeout: float = DEFAULT_HEARTBEAT_TIMEOUT
+
+    def __post_init__(self) -> None:
+        if self.udp_port is not None and not 1025 <= self.udp_port <= 2048:
+            raise ValueError(f"udp-port {self.udp_port} is outside 1025..2048")
+        if self.timeout <= 0:
+            raise ValueError(f"a time-out of {self.timeout} s is none")
+
+
+class Unpaired(StrEnum):
+    """'m-lag unpaired-port': what becomes of a port without a counterpart on the peer."""
+
+    RESERVED = "reserved"
+    SUSPEND = "suspend"
+
+
+class PortKind(StrEnum):
+    """What an interface is to an error-down: an Eth-Trunk counts as the ports that it is made of."""
+
+    PHYSICAL = "physical"
+    LOGICAL = "logical"
+    MANAGEMENT = "management"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class PortConfig:
+    """An interface's part in M-LAG; ``m_lag_id`` of a member interface. ``enabled``: not shut down by configuration."""
+
+    name: str
+    kind: PortKind = PortKind.PHYSICAL
+    m_lag_id: int | None = None
+    peer_link: bool = False
+    uplink: bool = False
+    unpaired: Unpaired | None = None
+    enabled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class DualActiveConfig:
+    """'dual-active detection delay, hold-time, error-down' and 'm-lag up-delay'; all times in seconds.
+
+    ``quick_time``: from the first of the three quick heartbeats until the answer is known.
+    """
+
+    delay: float = 3.0
+    hold: float = 3.0
+    error_down_disabled: bool = False
+    error_down_delay: float = 0.0
+    routing_switch: bool = False
+    up_delay: float = 240.0
+    interval: float = 0.0
+    quick_time: float = 0.4
+
+
+@dataclass(frozen=True, slots=True)
 class GroupConfig:
     """The DFS group as the engine sees it.
 
@@ -202,8 +277,14 @@ class GroupConfig:
     priority: int = DEFAULT_PRIORITY
     peer_link: PeerLinkKind | None = None
     detection: DetectionConfig | None = None
+    heartbeat: HeartbeatConfig = HeartbeatConfig()
+    dual_active: DualActiveConfig = DualActiveConfig()
+    ports: tuple[PortConfig, ...] = ()
 
     def __post_init__(self) -> None:
+        peer = self.heartbeat.peer_address
+        if peer is not None and (self.detection is None or peer.version != self.detection.family):
+            raise ValueError("the peer address of the heartbeat needs a source of its address family")
         if not 0 <= self.group_id <= 255:
             raise ValueError(f"group id {self.group_id} is outside 0..255")
         if not 1 <= self.priority <= 254:
@@ -263,6 +344,7 @@ class EngineTimers:
 
     hello_interval: float = 1.0
     hello_hold: float = 3.0
+    heartbeat_interval: float = 1.0
     keepalive: float = 3.0
     session_hold: float = 9.0
     open_timeout: float = 5.0

@@ -11,7 +11,7 @@ import random as _random
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Final, Self
+from typing import Self
 
 from mlag_agent.mlag.apply import Applier, Plan
 from mlag_agent.mlag.config import (
@@ -19,18 +19,20 @@ from mlag_agent.mlag.config import (
     DownReason,
     EngineTimers,
     EntryKind,
-    EntryPath,
     EntryType,
     Fault,
     GroupConfig,
     IPAddress,
     Link,
+    PortConfig,
     Role,
     TableCapacity,
 )
+from mlag_agent.mlag.detection import DualActiveDetection
 from mlag_agent.mlag.device import Selector, SimulatedDevice
 from mlag_agent.mlag.errors import EngineClosed
 from mlag_agent.mlag.fabric import Connection, Fabric
+from mlag_agent.mlag.heartbeat import Heartbeat
 from mlag_agent.mlag.hub import EventHub
 from mlag_agent.mlag.link import EntryLink, LinkSettings
 from mlag_agent.mlag.messages import NONCE_SIZE, Announcement, CloseCause
@@ -38,7 +40,7 @@ from mlag_agent.mlag.pairing import PairingFacts, PairingTracker
 from mlag_agent.mlag.peerlink import PeerLink
 from mlag_agent.mlag.reasons import Cause, ChannelFacts, channel_mismatch, derive_reason
 from mlag_agent.mlag.session import SessionEvent
-from mlag_agent.mlag.snapshot import announcement_of, peer_state, standing
+from mlag_agent.mlag.snapshot import COUNTER32, announcement_of, channel_state, peer_state, standing
 from mlag_agent.mlag.state import (
     AuthenticationFailure,
     ChannelDown,
@@ -56,8 +58,6 @@ from mlag_agent.mlag.sync import Synchroniser
 from mlag_agent.mlag.wire import PROTOCOL_VERSION
 
 __all__ = ["Engine"]
-
-_COUNTER32: Final = 1 << 32
 
 
 def _no_ports() -> Mapping[int, str]:
@@ -99,11 +99,19 @@ class Engine:
         self._hello = PeerLink(
             nonce(NONCE_SIZE), self._timers.hello_interval, self._timers.hello_hold, protocol_version
         )
+        self._detection = DualActiveDetection(
+            device,
+            Heartbeat(nonce(NONCE_SIZE), self._timers.heartbeat_interval, protocol_version),
+            now=self._now,
+            wall=wall,
+            emit=self._emit,
+            touched=self._touch,
+        )
         self._links = {
             kind: EntryLink(
                 kind, self, self._timers, now=self._now, random=random, nonce=nonce, version=protocol_version
             )
-            for kind in Link
+            for kind in (Link.CHANNEL, Link.PEER_LINK)
         }
         self._channel = self._links[Link.CHANNEL]
         self._stream = self._links[Link.PEER_LINK]
@@ -245,6 +253,20 @@ class Engine:
         self._fabric.set_fault(link, fault, delay_ms)
         self._touch()
 
+    def set_port_state(self, name: str, *, up: bool) -> None:
+        """``set-port-state``: a port of the simulated device stops or begins to work. ``ValueError`` for too many."""
+        self._require_running()
+        self._detection.set_port(name, works=up)
+        self._touch()
+
+    def port_up(self, port: PortConfig) -> bool:
+        """Whether an interface is up: enabled, working, not error-down."""
+        return self._detection.port_up(port)
+
+    def error_down(self, port: PortConfig) -> bool:
+        """Whether an interface is error-down because of dual-active detection."""
+        return self._detection.error_down(port)
+
     # -- state and events --------------------------------------------------------------------------------------------
 
     def tables(self) -> tuple[TableState, ...]:
@@ -269,6 +291,9 @@ class Engine:
             channel=self._channel_state(),
             tables=self.tables(),
             faults=tuple(faults.state() for faults in self._fabric.faults.values()),
+            heartbeat=self._detection.state(),
+            dual_active=self._detection.dual_active(),
+            members=self._detection.members(),
         )
 
     def subscribe(self, callback: Callable[[EngineEvent], None]) -> Callable[[], None]:
@@ -295,7 +320,7 @@ class Engine:
         assert link.active is not None
         self._sync.attach(link.active)
         if link is self._channel:
-            self._established = (self._established + 1) % _COUNTER32
+            self._established = (self._established + 1) % COUNTER32
             self._channel_change = self._wall()
             self._emit(ChannelUp(self._channel_change, peer_state(peer)))
 
@@ -337,6 +362,7 @@ class Engine:
             link.tick()
         self._update_peer_link()
         self._update_pairing()
+        self._detection.tick(self._hello.peer, paired=self._pairing.paired, link_down=self._link_down())
         self._update_reason()
         self._raise_alarms()
         if self._sync.pump():
@@ -348,6 +374,7 @@ class Engine:
         """Set the one timer to the nearest deadline of any part."""
         now = self._now()
         due = [self._hello.next_deadline(), self._sync.next_deadline(now), self._pairing.next_deadline()]
+        due.append(self._detection.next_deadline())
         due += [link.next_deadline() for link in self._links.values()]
         if self._grace_end is not None:
             due.append(self._grace_end[1])
@@ -382,7 +409,7 @@ class Engine:
             return
         self._next_probe = now + self._timers.address_check
         config = self._applier.config
-        if config is not None and config.channel is not None:
+        if config is not None and (config.channel is not None or config.detection is not None):
             self._probe_task = self._loop.create_task(self._probe())
 
     async def _probe(self) -> None:
@@ -425,14 +452,18 @@ class Engine:
             detail = "no valid hello has arrived since" if violation is None else violation.detail
             self._emit(PeerLinkDown(self._peer_link_change, detail))
 
+    def _link_down(self) -> bool:
+        """Whether this device's end of the peer-link is known to be down."""
+        peer_link = self._fabric.peer_link
+        cut = self._fabric.faults[Link.PEER_LINK].fault is Fault.CUT
+        return cut or peer_link is None or peer_link.send_error is not None
+
     def _update_pairing(self) -> None:
         mine = self._announced(self._applier.config)
         facts = None
         if mine is not None:
-            hello, peer_link = self._hello, self._fabric.peer_link
-            down = self._fabric.faults[Link.PEER_LINK].fault is Fault.CUT
-            down = down or peer_link is None or peer_link.send_error is not None
-            facts = PairingFacts(mine, hello.peer, hello.violation, hello.unheard, down)
+            hello = self._hello
+            facts = PairingFacts(mine, hello.peer, hello.violation, hello.unheard, self._link_down())
         for event in self._pairing.update(facts, self._now()):
             self._emit(event)
 
@@ -477,13 +508,18 @@ class Engine:
         counts = {
             Link.CHANNEL: self._channel.authentication_failures,
             Link.PEER_LINK: self._hello.authentication_failures + self._stream.authentication_failures,
+            Link.HEARTBEAT: self._detection.heartbeat.authentication_failures,
         }
         for link, count in counts.items():
             if count != self._alarm_counts.get(link, 0):
                 self._alarm_counts[link] = count
                 if link not in self._alarmed:
                     self._alarmed.add(link)
-                    violation = self._hello.violation if link is Link.PEER_LINK else self._links[link].failure
+                    violation = {
+                        Link.CHANNEL: self._channel.failure,
+                        Link.PEER_LINK: self._hello.violation,
+                        Link.HEARTBEAT: self._detection.heartbeat.violation,
+                    }[link]
                     detail = "" if violation is None else violation.detail
                     self._emit(AuthenticationFailure(self._wall(), link, detail))
 
@@ -505,6 +541,8 @@ class Engine:
         if mine != self._announced(old) or standing(old) != standing(new):
             self._hello.configure(mine, None if new is None else new.password, self._now())
             self._send_hellos()
+        held = self._applier.heartbeat
+        self._detection.configure(new, held.port, held.block)
         if new is None:
             self._sync.forget_peer()
         self._next_probe = self._now() + self._timers.address_check
@@ -546,29 +584,13 @@ class Engine:
         return ""
 
     def _channel_state(self) -> ChannelState:
-        config = self._applier.config
-        channel = None if config is None else config.channel
-        up = self._channel.active is not None
-        path = EntryPath.PEER_LINK if self._stream.active is not None else EntryPath.NONE
-        if up:
-            path = EntryPath.CHANNEL
-        failures = self._hello.authentication_failures + sum(
-            link.authentication_failures for link in self._links.values()
-        )
-        return ChannelState(
-            up=up,
-            down_reason=None if up else self._cause.reason,
-            detail="the channel is established" if up else self._cause.detail,
-            role=None if channel is None else channel.role,
-            local_address=None if channel is None else channel.local_address,
-            peer_address=None if channel is None else channel.peer_address,
-            tcp_port=None if channel is None else channel.tcp_port,
-            vpn_instance=None if channel is None else channel.vpn_instance,
-            entry_path=path,
-            last_change=self._channel_change,
+        return channel_state(
+            self._applier.config,
+            self._cause,
+            channel=self._channel,
+            stream=self._stream,
+            changed=self._channel_change,
             established=self._established,
-            connect_attempts=self._channel.connect_attempts % _COUNTER32,
-            authentication_failures=failures % _COUNTER32,
-            protocol_errors=sum(link.protocol_errors for link in self._links.values()) % _COUNTER32,
+            hello_failures=self._hello.authentication_failures,
             statistics=self._sync.statistics(),
         )

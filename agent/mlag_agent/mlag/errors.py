@@ -5,6 +5,7 @@
     AgentError
     ├── EngineRefused               a prepare is refused: nothing was changed
     │   ├── PortInUse               app_tag tcp-port-in-use, leaf tcp-port
+    │   ├── UdpPortInUse            app_tag udp-port-in-use, leaf udp-port
     │   ├── AddressUnavailable      app_tag local-address-unavailable, leaf local-address
     │   └── VpnInstanceUnavailable  app_tag vpn-instance-unavailable, leaf vpn-instance
     ├── EngineClosed                used before ``start`` or after ``aclose``
@@ -27,6 +28,7 @@ __all__ = [
     "FabricSettingsError",
     "PlanError",
     "PortInUse",
+    "UdpPortInUse",
     "VpnInstanceUnavailable",
 ]
 
@@ -35,9 +37,11 @@ class EngineRefused(AgentError):  # noqa: N818 - as ApplyRefused, which it becom
     """Resources of a new configuration cannot be had; everything stays as it was.
 
     ``app_tag``: the error-app-tag of the YANG module; ``leaf``: the leaf that is to blame, below the address family's
-    container; ``reason``: the same fact as a channel-down-reason.
+    container; ``reason``: the same fact as a channel-down-reason; ``container``: where the family's container is.
     """
 
+    container: str = "peer-link-source"
+    address: IPAddress
     app_tag: ClassVar[str]
     leaf: ClassVar[str]
     reason: ClassVar[DownReason]
@@ -62,6 +66,26 @@ class PortInUse(EngineRefused):
         self.holder_hint = holder_hint
 
 
+class UdpPortInUse(EngineRefused):
+    """Another process holds the UDP port of the heartbeat, or every port of the range."""
+
+    app_tag = "udp-port-in-use"
+    leaf = "udp-port"
+    reason = DownReason.PORT_IN_USE
+    container = "dual-active-detection"
+
+    def __init__(self, vpn_instance: str | None, address: IPAddress, port: int | None) -> None:
+        which = "every UDP port of 1025..2048" if port is None else f"UDP port {port}"
+        super().__init__(f"{which} on {address}{_in_vpn(vpn_instance)} is in use by another process")
+        self.vpn_instance = vpn_instance
+        self.address = address
+        self.port = port
+
+
+def _for_port(protocol: str, port: int | None) -> str:
+    return protocol if port is None else f"{protocol} port {port}"
+
+
 class AddressUnavailable(EngineRefused):
     """The local address is held by no interface of this device in the VPN instance, or by another device."""
 
@@ -69,8 +93,11 @@ class AddressUnavailable(EngineRefused):
     leaf = "local-address"
     reason = DownReason.LOCAL_ADDRESS_UNAVAILABLE
 
-    def __init__(self, vpn_instance: str | None, address: IPAddress, port: int, why: str) -> None:
-        super().__init__(f"local address {address}{_in_vpn(vpn_instance)} cannot be used for TCP port {port}: {why}")
+    def __init__(
+        self, vpn_instance: str | None, address: IPAddress, port: int | None, why: str, protocol: str = "TCP"
+    ) -> None:
+        where = f"local address {address}{_in_vpn(vpn_instance)}"
+        super().__init__(f"{where} cannot be used for {_for_port(protocol, port)}: {why}")
         self.vpn_instance = vpn_instance
         self.address = address
         self.port = port
@@ -84,10 +111,11 @@ class VpnInstanceUnavailable(EngineRefused):
     leaf = "vpn-instance"
     reason = DownReason.VPN_INSTANCE_UNAVAILABLE
 
-    def __init__(self, vpn_instance: str, address: IPAddress, port: int, why: str) -> None:
-        super().__init__(
-            f"VPN instance {vpn_instance} cannot be used for local address {address} and TCP port {port}: {why}"
-        )
+    def __init__(
+        self, vpn_instance: str, address: IPAddress, port: int | None, why: str, protocol: str = "TCP"
+    ) -> None:
+        which = _for_port(protocol, port)
+        super().__init__(f"VPN instance {vpn_instance} cannot be used for local address {address} and {which}: {why}")
         self.vpn_instance = vpn_instance
         self.address = address
         self.port = port

@@ -1,7 +1,8 @@
 """Where addresses live: the interface of a fabric, its connections and listeners, and the fault hook.
 
-A fabric gives a device two wires: the channel (TCP between addresses in a VPN instance) and, if it has one, the
-peer-link (datagrams for hellos, a stream for entries). ``fabric_loopback`` and ``fabric_host`` implement it.
+A fabric gives a device three wires: the channel (TCP between addresses in a VPN instance), the heartbeat (UDP between
+such addresses) and, if it has one, the peer-link (datagrams for hellos, a stream for entries). ``fabric_loopback`` and
+``fabric_host`` implement it.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from mlag_agent.mlag.config import Fault, IPAddress, Link
+from mlag_agent.mlag.fabric_datagram import DatagramPort, HeartbeatPort
 from mlag_agent.mlag.state import FaultState
 
 __all__ = [
@@ -37,9 +39,6 @@ BACKLOG: Final = 16
 """One peer connects; the rest is for reconnects that come faster than the loop accepts."""
 ACCEPT_RETRY: Final = 1.0
 """Seconds until a listener that ran out of descriptors tries again, as asyncio's own servers do."""
-MAX_DATAGRAM: Final = 65536
-DATAGRAMS_PER_EVENT: Final = 64
-"""Datagrams read before other tasks get their turn."""
 
 
 class LinkCut(ConnectionError):  # noqa: N818 - named after the fault
@@ -370,91 +369,25 @@ def accepting_socket(family: int, address: str | tuple[str, int]) -> socket.sock
     return sock
 
 
-class PeerLinkPort:
+class PeerLinkPort(DatagramPort):
     """This device's end of the peer-link: a datagram socket for hellos and a stream listener for entries.
 
     ``initiates``: this device opens the stream. Subclasses say where the other end is.
     """
 
     def __init__(self, sock: socket.socket, listener: Listener, faults: FaultSwitch, *, initiates: bool) -> None:
-        self._socket = sock
-        self._faults = faults
-        self._loop = asyncio.get_running_loop()
-        self._receiver: Callable[[bytes], None] | None = None
-        self._late: set[asyncio.TimerHandle] = set()
+        super().__init__(sock, faults)
         self.listener = listener
         self.initiates = initiates
-        self.send_error: str | None = None
-        """Why the last hello could not be sent, in the operating system's words."""
-
-    def target(self) -> str | tuple[str, int]:
-        """Address of the peer's datagram socket."""
-        raise NotImplementedError
-
-    def accepts(self, source: object) -> bool:
-        """Whether a datagram from ``source`` came over the peer-link; in a pair's folder nobody else is."""
-        return source is not self
 
     async def connect(self) -> Connection:
         """Open the stream to the peer. Raises ``OSError``."""
         raise NotImplementedError
 
-    def set_receiver(self, receiver: Callable[[bytes], None] | None) -> None:
-        """Who gets datagrams."""
-        had = self._receiver is not None
-        self._receiver = receiver
-        if receiver is not None and not had:
-            self._loop.add_reader(self._socket.fileno(), self._read)
-        elif receiver is None and had:
-            self._loop.remove_reader(self._socket.fileno())
-
-    def send(self, datagram: bytes) -> None:
-        """Send a hello, subject to the fault. What the system says against it goes to ``send_error``."""
-        changed = self._faults.apply(datagram)
-        if changed is None:
-            return
-        if self._faults.fault is Fault.DELAY:
-            handle: asyncio.TimerHandle
-
-            def late() -> None:
-                self._late.discard(handle)
-                self._transmit(changed)
-
-            handle = self._loop.call_later(self._faults.delay_ms / 1000, late)
-            self._late.add(handle)
-            return
-        self._transmit(changed)
-
     async def aclose(self) -> None:
         """Close both sockets."""
-        self.set_receiver(None)
-        for handle in self._late:
-            handle.cancel()
-        self._late.clear()
-        self._socket.close()
+        self.close()
         await self.listener.aclose()
-
-    def _transmit(self, datagram: bytes) -> None:
-        try:
-            self._socket.sendto(datagram, self.target())
-        except OSError as error:
-            # A peer that is not there, a full buffer, an address that went away: the next hello tries again, and
-            # until it gets through the state says why.
-            self.send_error = error.strerror or str(error)
-        else:
-            self.send_error = None
-
-    def _read(self) -> None:
-        for _ in range(DATAGRAMS_PER_EVENT):
-            try:
-                datagram, source = self._socket.recvfrom(MAX_DATAGRAM)
-            except (BlockingIOError, InterruptedError):
-                return
-            except OSError as error:
-                self.send_error = error.strerror or str(error)  # an ICMP error about an earlier hello
-                continue
-            if self._receiver is not None and self._faults.fault is not Fault.CUT and self.accepts(source):
-                self._receiver(datagram)
 
 
 class Fabric(ABC):
@@ -476,6 +409,11 @@ class Fabric(ABC):
     @abstractmethod
     async def connect(self, vpn_instance: str | None, local: IPAddress, peer: IPAddress, port: int) -> Connection:
         """Connect from ``local`` (any port). Raises ``OSError``, or ``EngineRefused`` for the local side."""
+
+    @abstractmethod
+    async def heartbeat(self, vpn_instance: str | None, address: IPAddress, port: int | None) -> HeartbeatPort:
+        """Bind a UDP port: ``port``, or the lowest idle one of 1025..2048. Raises the subclasses of
+        ``EngineRefused``."""
 
     @abstractmethod
     async def check(self, vpn_instance: str | None, address: IPAddress, port: int) -> None:

@@ -19,8 +19,15 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from mlag_agent.mlag.config import IPAddress, Link
-from mlag_agent.mlag.errors import AddressUnavailable, FabricSettingsError, PortInUse, VpnInstanceUnavailable
+from mlag_agent.mlag.errors import (
+    AddressUnavailable,
+    FabricSettingsError,
+    PortInUse,
+    UdpPortInUse,
+    VpnInstanceUnavailable,
+)
 from mlag_agent.mlag.fabric import Connection, Fabric, FaultSwitch, Listener, PeerLinkPort, accepting_socket
+from mlag_agent.mlag.fabric_datagram import HeartbeatPort, bound_heartbeat
 from mlag_agent.mlag.port_holder import describe_port_holder
 
 __all__ = ["HostFabric", "PeerLinkAddresses"]
@@ -210,6 +217,18 @@ class HostFabric(Fabric):
             raise self._refusal(vpn_instance, address, port, error) from error
         return Listener(sock, self.faults[Link.CHANNEL], f"{address} port {port}")
 
+    async def heartbeat(self, vpn_instance: str | None, address: IPAddress, port: int | None) -> HeartbeatPort:
+        """See ``Fabric``."""
+        try:
+            sock = await _made(vpn_instance, lambda: bound_heartbeat(_family(address), str(address), port))
+        except _NamespaceMissingError as error:
+            raise VpnInstanceUnavailable(vpn_instance or "", address, port, str(error), "UDP") from error
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise UdpPortInUse(vpn_instance, address, port) from error
+            raise self._refusal(vpn_instance, address, port, error, "UDP") from error
+        return HeartbeatPort(sock, self.faults[Link.HEARTBEAT], str)
+
     async def connect(self, vpn_instance: str | None, local: IPAddress, peer: IPAddress, port: int) -> Connection:
         """See ``Fabric``."""
         faults = self.faults[Link.CHANNEL]
@@ -238,8 +257,10 @@ class HostFabric(Fabric):
             self.peer_link = None
 
     @staticmethod
-    def _refusal(vpn_instance: str | None, address: IPAddress, port: int, error: OSError) -> AddressUnavailable:
+    def _refusal(
+        vpn_instance: str | None, address: IPAddress, port: int | None, error: OSError, protocol: str = "TCP"
+    ) -> AddressUnavailable:
         why = error.strerror or str(error)
         if error.errno == errno.EADDRNOTAVAIL:
             why = "no interface of this device holds it"
-        return AddressUnavailable(vpn_instance, address, port, why)
+        return AddressUnavailable(vpn_instance, address, port, why, protocol)

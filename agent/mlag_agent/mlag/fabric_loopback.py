@@ -27,8 +27,15 @@ from pathlib import Path
 from typing import Final
 
 from mlag_agent.mlag.config import IPAddress, Link
-from mlag_agent.mlag.errors import AddressUnavailable, FabricSettingsError, PortInUse, VpnInstanceUnavailable
+from mlag_agent.mlag.errors import (
+    AddressUnavailable,
+    FabricSettingsError,
+    PortInUse,
+    UdpPortInUse,
+    VpnInstanceUnavailable,
+)
 from mlag_agent.mlag.fabric import Connection, Fabric, FaultSwitch, Listener, PeerLinkPort, accepting_socket
+from mlag_agent.mlag.fabric_datagram import HeartbeatPort, bound_heartbeat
 from mlag_agent.mlag.port_holder import describe_port_holder
 
 __all__ = ["LoopbackFabric"]
@@ -87,7 +94,7 @@ class _Registry:
         finally:
             os.close(descriptor)
 
-    def take(self, vpn_instance: str | None, address: IPAddress, port: int) -> str:
+    def take(self, vpn_instance: str | None, address: IPAddress, port: int | None) -> str:
         """Claim an address, or use a claim of this fabric once more; returns its 127/8 address."""
         key = _key(vpn_instance, address)
         claim = self._claims.get(key)
@@ -126,7 +133,7 @@ class _Registry:
             finally:
                 os.close(descriptor)
 
-    def _claim(self, key: str, vpn_instance: str | None, address: IPAddress, port: int) -> _Claim:
+    def _claim(self, key: str, vpn_instance: str | None, address: IPAddress, port: int | None) -> _Claim:
         path = self._folder / key
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
@@ -145,7 +152,7 @@ class _Registry:
         return _Claim(path, descriptor, guard, loopback)
 
     def _guarded_address(
-        self, key: str, vpn_instance: str | None, address: IPAddress, port: int
+        self, key: str, vpn_instance: str | None, address: IPAddress, port: int | None
     ) -> tuple[str, socket.socket]:
         for attempt in range(MAX_CANDIDATES):
             seed = hashlib.sha256(f"{self._identity}\0{key}\0{attempt}".encode()).digest()
@@ -306,11 +313,13 @@ class LoopbackFabric(Fabric):
             "a peer-link has two ends; give this device a pair name of its own",
         )
 
-    def _check(self, vpn_instance: str | None, address: IPAddress, port: int) -> None:
+    def _check(self, vpn_instance: str | None, address: IPAddress, port: int | None, protocol: str = "TCP") -> None:
         if vpn_instance is not None and self._vpn_instances is not None and vpn_instance not in self._vpn_instances:
-            raise VpnInstanceUnavailable(vpn_instance, address, port, "it has no forwarding instance on this device")
+            raise VpnInstanceUnavailable(
+                vpn_instance, address, port, "it has no forwarding instance on this device", protocol
+            )
         if self._addresses is not None and address not in self._addresses:
-            raise AddressUnavailable(vpn_instance, address, port, "no interface of this device holds it")
+            raise AddressUnavailable(vpn_instance, address, port, "no interface of this device holds it", protocol)
 
     async def check(self, vpn_instance: str | None, address: IPAddress, port: int) -> None:
         """See ``Fabric``."""
@@ -334,6 +343,26 @@ class LoopbackFabric(Fabric):
             sock,
             self.faults[Link.CHANNEL],
             f"{address} port {port}",
+            release=lambda: registry.give_back(vpn_instance, address),
+        )
+
+    async def heartbeat(self, vpn_instance: str | None, address: IPAddress, port: int | None) -> HeartbeatPort:
+        """See ``Fabric``."""
+        registry = self._opened()
+        self._check(vpn_instance, address, port, "UDP")
+        loopback = registry.take(vpn_instance, address, port)
+        try:
+            sock = bound_heartbeat(socket.AF_INET, loopback, port)
+        except OSError as error:
+            registry.give_back(vpn_instance, address)
+            if error.errno == errno.EADDRINUSE:
+                raise UdpPortInUse(vpn_instance, address, port) from error
+            why = f"its stand-in {loopback} cannot be bound ({error.strerror}); the loopback fabric needs Linux"
+            raise AddressUnavailable(vpn_instance, address, port, why, "UDP") from error
+        return HeartbeatPort(
+            sock,
+            self.faults[Link.HEARTBEAT],
+            lambda peer: registry.find(vpn_instance, peer),
             release=lambda: registry.give_back(vpn_instance, address),
         )
 

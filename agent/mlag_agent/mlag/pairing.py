@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 from mlag_agent.mlag.config import DownReason
 from mlag_agent.mlag.messages import Announcement
@@ -23,7 +24,7 @@ from mlag_agent.mlag.state import (
     RoleChanged,
 )
 
-__all__ = ["Pairing", "PairingFacts", "PairingTracker", "derive_pairing", "elect"]
+__all__ = ["Candidate", "Pairing", "PairingFacts", "PairingTracker", "derive_pairing", "elect"]
 
 _OF_REFUSAL = {
     DownReason.AUTHENTICATION_FAILED: Causation.AUTHENTICATION_FAILED,
@@ -58,7 +59,19 @@ class Pairing:
     role: PairRole
 
 
-def elect(mine: Announcement, peer: Announcement) -> PairRole:
+class Candidate(Protocol):
+    """What the election looks at: a hello, or a heartbeat."""
+
+    @property
+    def priority(self) -> int:
+        """Of the DFS group."""
+
+    @property
+    def system_mac(self) -> bytes:
+        """Six bytes."""
+
+
+def elect(mine: Candidate, peer: Candidate) -> PairRole:
     """The higher priority is Master; of equal ones the smaller system MAC; of equal ones both."""
     if mine.priority != peer.priority:
         return PairRole.MASTER if mine.priority > peer.priority else PairRole.BACKUP
@@ -169,6 +182,11 @@ class PairingTracker:
         if before is None or before.role is after.role:
             return []
         return [RoleChanged(self._changed, before.role, after.role)]
+
+    @property
+    def paired(self) -> bool:
+        """Whether the devices are a pair now."""
+        return self._pairing is not None and self._pairing.paired
 
     def state(self) -> PairingState | None:
         """For the snapshot; None without a group."""

@@ -24,6 +24,8 @@ __all__ = [
     "ChannelDown",
     "ChannelState",
     "ChannelUp",
+    "DualActiveDetected",
+    "DualActiveState",
     "EngineEvent",
     "EngineState",
     "Entry",
@@ -31,6 +33,13 @@ __all__ = [
     "EntryPage",
     "EntryStatistics",
     "FaultState",
+    "GivesWay",
+    "HeartbeatEnd",
+    "HeartbeatLost",
+    "HeartbeatResumed",
+    "HeartbeatState",
+    "MemberPortDown",
+    "MemberState",
     "NodeState",
     "PairRole",
     "PairingFailed",
@@ -41,6 +50,8 @@ __all__ = [
     "PeerLinkUp",
     "PeerState",
     "RoleChanged",
+    "Scope",
+    "SplitPhase",
     "TableState",
 ]
 
@@ -203,6 +214,78 @@ class PairingState:
 
 
 @dataclass(frozen=True, slots=True)
+class HeartbeatEnd:
+    """One end of the heartbeat: ``dfs-group/state/heartbeat/end``. ``role``: by the heartbeats, None without them."""
+
+    group_id: int
+    priority: int
+    udp_port: int | None
+    address: IPAddress | None
+    vpn_instance: str | None
+    system_mac: bytes
+    role: PairRole | None
+
+
+@dataclass(frozen=True, slots=True)
+class HeartbeatState:
+    """``dfs-group/state/heartbeat``; ``detail`` says why it is lost, ``peer`` is known while it is not."""
+
+    ok: bool
+    detail: str
+    last_change: datetime
+    local: HeartbeatEnd
+    peer: HeartbeatEnd | None
+    sent: int
+    received: int
+
+
+class SplitPhase(StrEnum):
+    """``dual-active/status``: how far the reaction to a failed peer-link has come."""
+
+    NONE = "none"
+    DELAY = "delay"
+    QUICK = "checking"
+    DUAL_ACTIVE = "dual-active"
+    ALONE = "peer-lost"
+
+
+class GivesWay(StrEnum):
+    """``dual-active/error-down-side``."""
+
+    NONE = "none"
+    LOCAL = "local"
+    PEER = "peer"
+
+
+class Scope(StrEnum):
+    """``dual-active/error-down-ports``: which ports of the device that gives way go error-down."""
+
+    PHYSICAL = "physical"
+    ROUTING_SWITCH = "routing-switch"
+    SUSPENDED = "suspended"
+
+
+@dataclass(frozen=True, slots=True)
+class DualActiveState:
+    """``dfs-group/state/dual-active``; ``scope`` None: no ports are error-down for it."""
+
+    phase: SplitPhase
+    gives_way: GivesWay
+    scope: Scope | None
+
+
+@dataclass(frozen=True, slots=True)
+class MemberState:
+    """``dfs-group/state/m-lags/m-lag`` of this device; ``countdown`` in seconds, None when it waits for nothing."""
+
+    m_lag_id: int
+    name: str
+    up: bool
+    error_down: bool
+    countdown: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class EngineState:
     """Everything at one moment. ``group_id`` is ``None`` and ``peer`` empty while no group is configured."""
 
@@ -213,6 +296,9 @@ class EngineState:
     channel: ChannelState
     tables: tuple[TableState, ...]
     faults: tuple[FaultState, ...]
+    heartbeat: HeartbeatState | None = None
+    dual_active: DualActiveState | None = None
+    members: tuple[MemberState, ...] = ()
 
     def table(self, entry_type: EntryType) -> TableState:
         """The table of one type."""
@@ -301,6 +387,44 @@ class RoleChanged:
     new: PairRole
 
 
+@dataclass(frozen=True, slots=True)
+class HeartbeatLost:
+    """No heartbeat has arrived for the time-out, or none can any more."""
+
+    at: datetime
+    local_address: IPAddress | None
+    peer_address: IPAddress | None
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class HeartbeatResumed:
+    """Heartbeats of the peer arrive."""
+
+    at: datetime
+    local_address: IPAddress | None
+    peer_address: IPAddress | None
+
+
+@dataclass(frozen=True, slots=True)
+class DualActiveDetected:
+    """The peer-link has failed and both devices live; ``gives_way`` says whose ports go error-down."""
+
+    at: datetime
+    gives_way: GivesWay
+
+
+@dataclass(frozen=True, slots=True)
+class MemberPortDown:
+    """A member interface of this device went down; ``remote_mac``: the peer's, None while there is none."""
+
+    at: datetime
+    m_lag_id: int
+    name: str
+    local_mac: bytes
+    remote_mac: bytes | None
+
+
 EngineEvent = (
     ChannelUp
     | ChannelDown
@@ -311,4 +435,8 @@ EngineEvent = (
     | PairingFailed
     | PairingResumed
     | RoleChanged
+    | HeartbeatLost
+    | HeartbeatResumed
+    | DualActiveDetected
+    | MemberPortDown
 )

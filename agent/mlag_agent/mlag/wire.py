@@ -60,6 +60,7 @@ class MessageType(IntEnum):
     END_OF_BATCH = 5
     CLOSE = 6
     PEER_HELLO = 7
+    HEARTBEAT = 8
 
 
 @dataclass(frozen=True, slots=True)

@@ -203,6 +203,31 @@ class ReplayLog:
             self.aged, self._dropped = lost.notification.time, lost.number
         self._timer = self._clock.call_later(FLUSH_SECONDS, self._due)
 
+    def clear(self) -> None:
+        """Forget every event, also what is left in free pages (RFC 8808 section 2); numbers go on.
+
+        To readers it is as if all of them had been dropped for want of room.
+        """
+        self.flush()
+        if self._pending:  # could not be written
+            self.aged, self._dropped = self._pending[-1].notification.time, self._pending[-1].number
+            self._pending.clear()
+        try:
+            if self._sizes:
+                newest = self._sizes[-1][0]
+                self._connection.execute("BEGIN")
+                aged = self._drop(newest)
+                self._connection.execute("COMMIT")
+                self.aged, self._dropped = max(aged, self.aged or aged), max(newest, self._dropped)
+                self._sizes.clear()
+                self._bytes = 0
+            self._connection.execute("VACUUM")
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except sqlite3.Error as error:
+            with suppress(sqlite3.Error):  # there may be no transaction
+                self._connection.execute("ROLLBACK")
+            _LOG.error("the notification log could not be wiped: %s", error)
+
     # --- reading ----------------------------------------------------------------------------------------
 
     @property

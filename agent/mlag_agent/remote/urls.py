@@ -6,14 +6,16 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from mlag_agent.errors import ErrorTag, ErrorType, InfoElement, RpcError, RpcFailure
 from mlag_agent.remote.errors import BadUrlError, RemoteError, TooLargeError
 from mlag_agent.remote.file import Jail
-from mlag_agent.remote.https import Https
 from mlag_agent.remote.sftp import Sftp, SftpPlace
+
+if TYPE_CHECKING:
+    from mlag_agent.remote.https import Https
 
 __all__ = ["UrlLimits", "Urls"]
 

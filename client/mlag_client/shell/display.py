@@ -169,6 +169,51 @@ def _nodes(running: Node, data: etree._Element) -> str:
     return "\n".join(blocks)
 
 
+def _up_delay(running: Node, data: etree._Element) -> str:
+    """``display dfs-group 1 m-lag up-delay``."""
+    state = _state(data)
+    widths = (12, 24, 14, 14, 0)
+    head = ("M-LAG ID", "Interface", "Port State", "Error-Down", "Recovery Countdown(s)")
+    rows = [head]
+    for row in () if state is None else state.findall(f"{{{DML}}}m-lags/{{{DML}}}m-lag"):
+        if _text(row, "node-id") == "1":
+            down = "Yes" if _text(row, "error-down") == "true" else "No"
+            port = _text(row, "port-state").capitalize()
+            rows.append((_text(row, "id"), _text(row, "if-name"), port, down, _text(row, "recovery-countdown")))
+    lines = ["".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return "\n".join(["-" * 84, lines[0], "-" * 84, *lines[1:], "-" * 84])
+
+
+_END_LABELS: Final = {
+    "Dfs-Group ID": "dfs-group-id",
+    "Priority": "priority",
+    "Udp port": "udp-port",
+    "Dual-active Address": "dual-active-address",
+    "VPN-Instance": "vpn-instance",
+    "System ID": "system-id",
+    "Heart beat state": "hb-role",
+}
+
+
+def _heartbeat(running: Node, data: etree._Element) -> str:
+    """``display dfs-group 1 heartbeat``; the peer's values are known while its heartbeats arrive."""
+    state = _state(data)
+    status = _text(state, "heartbeat", "status")
+    lines = [f"{'Heart beat status':<22}: {NONE if status == NONE else 'OK' if status == 'ok' else 'Lost'}"]
+    found = {} if state is None else {_text(end, "side"): end for end in state.findall(_ENDS)}
+    for side in ("local", "peer"):
+        lines.append(f"{side.capitalize()}:")
+        for label, leaf in _END_LABELS.items():
+            value = _text(found.get(side), leaf)
+            if leaf == "vpn-instance" and side in found and value == NONE:
+                value = PUBLIC
+            value = _mac(value) if leaf == "system-id" else value.capitalize() if leaf == "hb-role" else value
+            lines.append(f"  {label:<20}: {value}")
+    return "\n".join(lines)
+
+
+_ENDS: Final = f"{{{DML}}}heartbeat/{{{DML}}}end"
+
 _CHANNEL_LABELS: Final = {
     "Status": "oper-status",
     "Reason": "down-reason",
@@ -202,6 +247,8 @@ GROUP: Final[Mapping[str, Display]] = {
     "": _group,
     "m-lag": _nodes,
     "peer-link": _peer_link,
+    "heartbeat": _heartbeat,
+    "up-delay": _up_delay,
     "sync-channel": _sync_channel,
 }
 """By the word behind ``display dfs-group 1``."""

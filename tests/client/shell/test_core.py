@@ -219,6 +219,12 @@ class TestDisplay:
     def test_nodes(self, shell: Shell) -> None:
         run(shell, "system-view", "dfs-group 1", "priority 150",
             "dual-active detection source ip 10.0.0.1 peer 10.0.0.2", "commit")  # fmt: skip
+        assert answer(shell, "display dfs-group 1 heartbeat").splitlines()[:2] == [
+            "Heart beat status     : Lost", "Local:",
+        ]  # fmt: skip
+        assert answer(shell, "display dfs-group 1 m-lag up-delay").splitlines()[1].split() == [
+            "M-LAG", "ID", "Interface", "Port", "State", "Error-Down", "Recovery", "Countdown(s)",
+        ]  # fmt: skip
         shown = answer(shell, "display dfs-group 1 m-lag").splitlines()
         assert shown[:2] == ["*                  : Local node", "Node 1 *"]
         assert "  Priority         : 150" in shown
