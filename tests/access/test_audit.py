@@ -36,7 +36,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def log(path: Path) -> Iterator[AuditLog]:
-    found = AuditLog(AuditFile(path, max_bytes=1 << 20, keep=2), now=lambda: NOON)
+    found = AuditLog(AuditFile(path, max_bytes=1 << 20, keep=2), now=NOON.timestamp)
     yield found
     found.close()
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
+from time import time
 from typing import Any, Final, Protocol
 from weakref import WeakKeyDictionary
 
@@ -131,12 +132,14 @@ class AuditLog:
         file: AuditFile,
         *,
         reads: bool = True,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        now: Callable[[], float] = time,
     ) -> None:
-        """``reads``: whether operations that read and succeed have a line."""
+        """``reads``: whether operations that read and succeed have a line; ``now``: seconds since the epoch."""
         self._file = file
         self._reads = reads
         self._now = now
+        self._second = -1
+        self._second_as_text = ""
         self._noted: WeakKeyDictionary[Session, _Noted] = WeakKeyDictionary()
         self._encoder = msgspec.json.Encoder()
         self._failing = False
@@ -171,7 +174,8 @@ class AuditLog:
         noted = self._noted.pop(session, None)
         if not self._reads and errors is not None and not errors and name in READING:
             return
-        line: dict[str, Any] = {**self._session("operation", session), "operation": name[:MAX_PATH]}
+        line = self._session("operation", session)
+        line["operation"] = name[:MAX_PATH]
         if datastore is None and noted is not None:
             datastore = noted.datastore
         if datastore is not None:
@@ -187,12 +191,21 @@ class AuditLog:
 
     def _session(self, event: str, session: Session) -> dict[str, Any]:
         return {
-            "time": self._now().isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "time": self._time(),
             "event": event,
             "user": session.username,
             "source": getattr(session, "source_host", ""),
             "session": session.session_id,
         }
+
+    def _time(self) -> str:
+        """RFC 3339, in UTC, to the millisecond; all but the milliseconds is written once a second."""
+        now = self._now()
+        second = int(now)
+        if second != self._second:
+            self._second = second
+            self._second_as_text = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        return f"{self._second_as_text}.{int((now - second) * 1000):03d}Z"
 
     # --- sessions and logins --------------------------------------------------------------------------------------
 
@@ -206,8 +219,8 @@ class AuditLog:
 
     def login_failed(self, user: str, source: str, method: str) -> None:
         """Somebody could not show that he is ``user``."""
-        time = self._now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        self.write({"time": time, "event": "login-failed", "user": user[:MAX_PATH], "source": source, "method": method})
+        line = {"event": "login-failed", "user": user[:MAX_PATH], "source": source, "method": method}
+        self.write({"time": self._time(), **line})
 
     # --- the file -----------------------------------------------------------------------------------------------
 

@@ -107,6 +107,8 @@ def escape_text(text: str) -> str:
 
 def escape_attribute(text: str) -> str:
     """``text`` as the value of an attribute between double quotes; illegal characters become U+FFFD."""
+    if text.isalnum():  # as nearly every message-id is
+        return text
     return _ILLEGAL.sub("\ufffd", text).translate(_ATTRIBUTE_ESCAPES)
 
 
