@@ -11,7 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
-from mlag_agent.data.patch import patch_edits
+from mlag_agent.data.build import build
+from mlag_agent.data.encode import encode
+from mlag_agent.data.patch import PatchEdit, Value, patch, patch_edits
+from mlag_agent.data.tree import Container
 
 TB = "{urn:test:toolbox}"
 KEYS = {"row": ("id",), "cell": ("x", "y"), "step": ("name",), "pair": ("one", "two")}
@@ -34,7 +37,7 @@ class Datastore:
     def apply(self, edit: bytes) -> None:
         element = etree.fromstring(edit)
         operation, target = element.findtext("operation"), element.findtext("target") or ""
-        assert element.findtext("where") in (None, "last")
+        where, point = element.findtext("where"), element.findtext("point")
         value = element.find("value")
         *above, last = target.strip("/").split("/")
         parent = self.root
@@ -44,10 +47,14 @@ class Datastore:
         if content is not None:
             assert content.tag == TB + last.partition("=")[0].rpartition(":")[2]
         match operation:
-            case "create" | "insert":
+            case "create":
                 assert content is not None
                 assert not self.found(parent, last)
                 parent.append(content)
+            case "insert":
+                assert content is not None
+                assert not self.found(parent, last)
+                self.place(parent, content, where, point)
             case "replace":
                 assert content is not None
                 parent.replace(self.one(parent, last), content)
@@ -56,9 +63,16 @@ class Datastore:
             case "move":
                 moved = self.one(parent, last)
                 parent.remove(moved)
-                parent.append(moved)
+                self.place(parent, moved, where, point)
             case _:
                 raise AssertionError(operation)
+
+    def place(self, parent: etree._Element, element: etree._Element, where: str | None, point: str | None) -> None:
+        if where == "after":
+            self.one(parent, (point or "").rpartition("/")[2]).addnext(element)
+        else:
+            assert (where, point) == ("first", None)
+            parent.insert(0, element)
 
     def one(self, parent: etree._Element, step: str) -> etree._Element:
         (found,) = self.found(parent, step)
@@ -151,7 +165,7 @@ def test_patch_makes_the_new_tree(bench: Any, first: str, second: str) -> None:
     old, new = bench.load(bench.box(first)), bench.load(bench.box(second))
     for one, other in ((old, new), (new, old), (bench.empty, new)):
         client = Datastore(bench.xml(one))
-        for edit in patch_edits(one, other, bench.tree, frozenset()):
+        for edit in patch_edits(one, other, bench.namespaces, set()):
             client.apply(edit)
         assert contents(client.root) == contents(Datastore(bench.xml(other)).root)
 
@@ -159,9 +173,9 @@ def test_patch_makes_the_new_tree(bench: Any, first: str, second: str) -> None:
 def test_values_stand_alone_and_targets_are_encoded(bench: Any) -> None:
     old = bench.load(bench.box("<pair><one>a</one><two>1</two></pair>"))
     new = bench.edit(old, bench.box("<pair><one>x/y, z</one><two>2</two></pair><blob><a xmlns='urn:a'/></blob>"))
-    first, second = (etree.fromstring(edit) for edit in patch_edits(old, new, bench.tree, frozenset()))
+    first, second = (etree.fromstring(edit) for edit in patch_edits(old, new, bench.namespaces, set()))
     assert first.findtext("target") == "/toolbox:box/pair=x%2Fy%2C%20z,2"
-    assert (first.findtext("operation"), first.findtext("where")) == ("insert", "last")
+    assert (first.findtext("operation"), first.findtext("where")) == ("insert", "after")
     assert [child.tag for child in first.find("value")] == [f"{TB}pair"]
     assert [child.tag for child in second.find("value")] == [f"{TB}blob"]
 
@@ -169,8 +183,81 @@ def test_values_stand_alone_and_targets_are_encoded(bench: Any) -> None:
 def test_what_is_excluded_is_left_out_and_numbers_go_on(bench: Any) -> None:
     old = bench.load(bench.box("<name>a</name><row><id>1</id></row>"))
     new = bench.load(bench.box("<name>b</name><row><id>2</id></row>"))
-    edits = [etree.fromstring(edit) for edit in patch_edits(old, new, bench.tree, {"replace"})]
+    edits = [etree.fromstring(edit) for edit in patch_edits(old, new, bench.namespaces, {"replace"})]
     assert [(edit.findtext("edit-id"), edit.findtext("operation")) for edit in edits] == [
         ("1", "delete"),
         ("2", "create"),
     ]
+
+
+# --- with what was there, for comparisons (RFC 9144) ---------------------------------------------------------
+
+
+def element(bench: Any, value: Value) -> etree._Element:
+    content = value.elements(lambda node: encode([(value.schema, node)], bench.namespaces))
+    return etree.fromstring(f"<value>{content.decode()}</value>")[0]
+
+
+class Source(Datastore):
+    """Checks each edit's source value, and places what is inserted or moved where it says."""
+
+    def edit(self, bench: Any, edit: PatchEdit) -> None:
+        *above, last = edit.target.strip("/").split("/")
+        parent = self.root
+        for step in above:
+            parent = self.one(parent, step)
+        content = None if edit.value is None else element(bench, edit.value)
+        there = self.found(parent, last)
+        assert (edit.source is None) is (not there)
+        if edit.source is not None and edit.operation != "move":  # what moves may have been changed before
+            assert normal(there[0]) == normal(element(bench, edit.source))
+        for old in there if edit.operation in ("delete", "move", "replace") else ():
+            if edit.operation == "replace":
+                parent.replace(old, deepcopy(content))
+                return
+            parent.remove(old)
+        if edit.operation == "delete":
+            return
+        new = there[0] if content is None else content
+        if edit.where is not None:
+            self.place(parent, new, edit.where, edit.point)
+        else:
+            parent.append(new)
+
+
+@settings(max_examples=400, deadline=None)
+@given(boxes(), boxes())
+def test_the_patch_makes_the_target(bench: Any, first: str, second: str) -> None:
+    old, new = bench.load(bench.box(first)), bench.load(bench.box(second))
+    for one, other in ((old, new), (new, old), (bench.empty, new), (new, bench.empty)):
+        source = Source(bench.xml(one))
+        for edit in patch(one, other):
+            source.edit(bench, edit)
+        assert contents(source.root) == contents(Datastore(bench.xml(other)).root)
+    assert list(patch(old, bench.load(bench.box(first)))) == []
+
+
+def test_one_entry_that_moves_is_one_edit(bench: Any) -> None:
+    def steps(names: str) -> Container:
+        return bench.load(bench.box("".join(f"<step><name>{name}</name></step>" for name in names)))  # type: ignore[no-any-return]
+
+    edits = list(patch(steps("abcdef"), steps("abcdexf")))
+    assert [(edit.operation, edit.target, edit.where, edit.point) for edit in edits] == [
+        ("insert", "/toolbox:box/step=x", "after", "/toolbox:box/step=e")
+    ]
+
+
+def test_lists_without_keys_are_replaced(bench: Any) -> None:
+    world = bench.tree.find("/toolbox:world")
+    one, other = (Container(bench.tree.data, {world: build(world, {"event": [{"what": what}]})}) for what in ("a", "b"))
+    assert [(edit.operation, edit.target) for edit in patch(one, other)] == [("replace", "/toolbox:world/event")]
+
+
+def test_each_element_has_its_namespace(bench: Any) -> None:
+    world = bench.tree.find("/toolbox:world")
+    one, other = (
+        Container(bench.tree.data, {world: build(world, {"event": [{"what": each} for each in what]})})
+        for what in ("a", "bc")
+    )
+    (edit,) = (etree.fromstring(edit) for edit in patch_edits(one, other, bench.namespaces, set()))
+    assert [child.tag for child in edit.find("value")] == [f"{TB}event"] * 2

@@ -139,7 +139,7 @@ def test_what_is_kept_is_what_was_loaded(
     assert reads == [1]
     fresh = everything(load_schema(requests, first.folders))
     for library in (first, second):
-        kept = LoadedSchema(library.tree, {}, library.scopes, library.content_id)
+        kept = LoadedSchema(library.tree, {}, library.scopes, library.conditions, library.content_id)
         assert everything(kept) == everything(dataclasses.replace(load_schema(requests, first.folders), operations={}))
     slot = cache.slot(requests, first.folders)
     assert slot is not None

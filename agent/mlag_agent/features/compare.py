@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from mlag_agent.data.build import EVERYTHING
-from mlag_agent.data.comparison import PatchEdit, Value, patch
 from mlag_agent.data.defaults import Mode
 from mlag_agent.data.encode import encode
 from mlag_agent.data.origin import INTENDED, Sources, config_nodes, encode_with_origins
-from mlag_agent.data.tree import Container, LeafList, ListNode, Node
+from mlag_agent.data.patch import PatchEdit, Value, patch
+from mlag_agent.data.tree import Container, Node
 from mlag_agent.features.base import Agent, Feature, Output, Reply, RpcInput, SessionInfo
 from mlag_agent.features.nmda import OPERATIONAL, filter_spec, operational
 from mlag_agent.features.parameters import datastore_tree
 from mlag_agent.features.reading import Filter, read_tree
-from mlag_agent.schema.nodes import Kind, ModuleRequest, SchemaNode
+from mlag_agent.schema.nodes import Kind, ModuleRequest
 
 __all__ = ["FEATURE"]
 
@@ -77,27 +77,17 @@ def _edit(agent: Agent, number: int, edit: PatchEdit, source: _Side | None, targ
 def _element(agent: Agent, name: str, value: Value, side: _Side | None) -> bytes:
     """The anydata that holds one instance, which stands in it as at the top level."""
     namespaces = agent.library.tree.namespaces
-    if side is None or side.sources is None:
-        content = encode([(value.schema, _alone(value.schema, value.data))], namespaces)
-    else:
-        sources = side.sources
-        for instance in value.above[1:]:
-            sources = sources.entry(instance) if instance.schema.kind is Kind.LIST else sources.below(instance.schema)
-        holder = Container(value.above[-1].schema, {value.schema: _alone(value.schema, value.data)})
-        content = encode_with_origins(holder, sources, namespaces)
-    start = b"<" + value.schema.name.encode()
-    if not content.startswith(start + b' xmlns="'):
-        content = start + f' xmlns="{value.schema.namespace}"'.encode() + content[len(start) :]
-    return f'<{name} xmlns="{NAMESPACE}">'.encode() + content + f"</{name}>".encode()
+    sources = None if side is None else side.sources
+    for instance in value.above[1:] if sources is not None else ():
+        assert sources is not None
+        sources = sources.entry(instance) if instance.schema.kind is Kind.LIST else sources.below(instance.schema)
 
+    def encoded(node: Node) -> bytes:
+        if sources is None:
+            return encode([(value.schema, node)], namespaces)
+        return encode_with_origins(Container(value.above[-1].schema, {value.schema: node}), sources, namespaces)
 
-def _alone(schema: SchemaNode, data: Node) -> Node:
-    """One entry or value as the list or leaf-list that it is in."""
-    if schema.kind is Kind.LIST and isinstance(data, Container):
-        return ListNode.of(schema, [data])
-    if schema.kind is Kind.LEAF_LIST and isinstance(data, str):
-        return LeafList(schema, (data,))
-    return data
+    return f'<{name} xmlns="{NAMESPACE}">'.encode() + value.elements(encoded) + f"</{name}>".encode()
 
 
 FEATURE = Feature(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from lxml import etree
 
+from mlag_agent.data.conditions import without_excluded
 from mlag_agent.data.decode import Operation
 from mlag_agent.data.defaults import Mode
 from mlag_agent.data.edit import Editor
@@ -83,11 +84,14 @@ async def _edited(agent: Agent, session: SessionInfo, edit: _Edit) -> Reply:
 
     def edited() -> Container:
         editor = Editor(agent.reader.rules)
-        after = editor.apply(agent.stores.get(target, number), nodes, edit.default)
+        before = agent.stores.get(target, number)
+        after = editor.apply(before, nodes, edit.default)
         problems.extend(editor.errors)
         if problems and not edit.keep_going:
             raise RpcFailure(*problems)
-        return after
+        if edit.default is Operation.REPLACE:
+            return after  # all that is there is what the request asks for: there is nothing that it does not set
+        return without_excluded(before, after, agent.library.conditions, agent.defaults)
 
     try:
         if edit.test == "test-only":

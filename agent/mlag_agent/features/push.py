@@ -332,7 +332,7 @@ class PushSubscription(Subscription):
     def _difference(self, last: Container, selected: Container) -> bytes | None:
         """push-change-update; None when every change is of an excluded kind."""
         edits: list[bytes] = []
-        for edit in patch_edits(last, selected, self.agent.library.tree, self._excluded):
+        for edit in patch_edits(last, selected, self.agent.library.tree.namespaces, self._excluded):
             if len(edits) == MAX_EDITS:
                 if self._sync:
                     return self._whole(selected)

@@ -30,6 +30,7 @@ from mlag_agent.schema import nodes
 from mlag_agent.schema.loaded import LoadedSchema
 from mlag_agent.schema.nodes import ModuleRequest
 from mlag_agent.schema.scope import Scopes
+from mlag_agent.schema.triggers import Conditional, Conditions
 
 __all__ = ["SchemaCache", "Slot", "module_of_file", "user_cache_folder"]
 
@@ -49,7 +50,7 @@ _FILE_NAME = re.compile(r"(?P<name>[A-Za-z_][\w.-]*?)(?:@\d{4}-\d{2}-\d{2})?\.(?
 
 _CLASSES = {
     (kind.__module__, kind.__qualname__): kind
-    for kind in (LoadedSchema, Scopes, *vars(nodes).values())
+    for kind in (LoadedSchema, Scopes, Conditional, Conditions, *vars(nodes).values())
     if isinstance(kind, type) and kind.__module__.startswith("mlag_agent.schema.")
 }
 

@@ -25,6 +25,7 @@ class ConstraintCollector:
         self._counted: set[SchemaNode] = set()
         self._conditional: set[SchemaNode] = set()
         self._referring: set[SchemaNode] = set()
+        self._whens: list[tuple[SchemaNode, Constraint]] = []
 
     def add(self, stmt: Any, node: SchemaNode, holders: Sequence[Any]) -> None:
         """A node; ``holders`` are the choices and cases that it stands in.
@@ -37,7 +38,7 @@ class ConstraintCollector:
             self._expression(must.arg, node)
         for condition, context in conditions(stmt, node, holders):
             self._conditional.add(node)
-            self._expression(condition.arg, context)
+            self._whens.append((node, self._expression(condition.arg, context)))
         if node.kind is Kind.LIST and any(stmt.search(word) for word in ("unique", "min-elements", "max-elements")):
             self._counted.add(node)
         if node.kind in (Kind.LEAF, Kind.LEAF_LIST):
@@ -48,17 +49,13 @@ class ConstraintCollector:
     def constraints(self, root: SchemaNode) -> Constraints:
         """All that have been added below the root of the data tree; operations and notifications are checked apart."""
         data = frozenset(root.descendants())
-        expressions = []
-        for found in self._expressions:
-            # A top-level node stood below a root of its own when it was added.
-            context = root if found.context.kind is Kind.ROOT else found.context
-            if context in data:
-                expressions.append(Constraint(context, found.expression))
+        rooted = [_rooted(found, root) for found in self._expressions]
         return Constraints(
-            tuple(expressions),
+            tuple(found for found in rooted if found.context in data),
             frozenset(self._counted),
             frozenset(self._conditional),
             frozenset(self._referring),
+            tuple((node, _rooted(found, root)) for node, found in self._whens if node in data),
         )
 
     def references(self, root: SchemaNode) -> Mapping[SchemaNode, frozenset[SchemaNode]]:
@@ -81,8 +78,15 @@ class ConstraintCollector:
             found[holder] = found.get(holder, frozenset()) | tops
         return found
 
-    def _expression(self, text: str | None, context: SchemaNode) -> None:
-        self._expressions.append(Constraint(context, None if text is None else self._parse(text)))
+    def _expression(self, text: str | None, context: SchemaNode) -> Constraint:
+        made = Constraint(context, None if text is None else self._parse(text))
+        self._expressions.append(made)
+        return made
+
+
+def _rooted(found: Constraint, root: SchemaNode) -> Constraint:
+    """A top-level node stood below a root of its own when it was added."""
+    return Constraint(root, found.expression) if found.context.kind is Kind.ROOT else found
 
 
 def _holder_of(node: SchemaNode) -> SchemaNode | None:

@@ -23,6 +23,7 @@ from mlag_agent.schema.events import event_tree
 from mlag_agent.schema.loaded import LoadedSchema
 from mlag_agent.schema.nodes import Module, ModuleRequest, SchemaTree
 from mlag_agent.schema.scope import Scopes
+from mlag_agent.schema.triggers import Conditions
 
 __all__ = ["Form", "ModuleRequest", "Schema", "SchemaLibrary", "own_folders", "standard_folders", "yang_folder"]
 
@@ -87,6 +88,7 @@ class SchemaLibrary:
     """The files of the operations context, name to text."""
     folders: tuple[Path, ...]
     scopes: Scopes
+    conditions: Conditions
     content_id: str
     """Changes with the module set, and only then (RFC 8525 section 3)."""
 
@@ -102,7 +104,7 @@ class SchemaLibrary:
         tree = loaded.tree
         with _scratch() as scratch:
             engine = SchemaEngine.load(_implemented(tree), _search_path(tree, folders, scratch), tree)
-        library = cls(tree, engine, loaded.operations, folders, loaded.scopes, loaded.content_id)
+        library = cls(tree, engine, loaded.operations, folders, loaded.scopes, loaded.conditions, loaded.content_id)
         if kept is None:
             _ = library.operations  # what is wrong with them is said at the first start
             if cache is not None and slot is not None:

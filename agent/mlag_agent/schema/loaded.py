@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from mlag_agent.schema.nodes import SchemaTree
 from mlag_agent.schema.scope import Scopes
+from mlag_agent.schema.triggers import Conditions
 
 __all__ = ["LoadedSchema"]
 
@@ -21,4 +22,5 @@ class LoadedSchema:
     tree: SchemaTree
     operations: Mapping[str, str]
     scopes: Scopes
+    conditions: Conditions
     content_id: str

@@ -38,6 +38,7 @@ from mlag_agent.schema.nodes import (
 )
 from mlag_agent.schema.operations import operations_variants
 from mlag_agent.schema.scope import classify
+from mlag_agent.schema.triggers import triggers
 from mlag_agent.schema.yin import Argument, yang_text, yin_text
 
 __all__ = ["load_schema", "yang_of", "yin_of"]
@@ -193,8 +194,9 @@ class _Builder:
                 node.complete()
         for operation, tops in self._collector.references(root).items():
             operation.refers = tops
-        scopes = classify(root, self._collector.constraints(root))
-        return LoadedSchema(tree, operations_variants(self._ctx), scopes, fingerprint(tree)[:32])
+        constraints = self._collector.constraints(root)
+        scopes, conditions = classify(root, constraints), triggers(root, constraints)
+        return LoadedSchema(tree, operations_variants(self._ctx), scopes, conditions, fingerprint(tree)[:32])
 
     def _children(self, stmt: Any, parent: SchemaNode, cases: tuple[Case, ...], holders: tuple[Any, ...] = ()) -> None:
         """The nodes below a statement; ``holders``: the statements of the choices and cases around them."""

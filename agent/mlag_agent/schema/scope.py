@@ -56,14 +56,20 @@ class Constraints:
     counted: frozenset[SchemaNode]
     conditional: frozenset[SchemaNode]
     referring: frozenset[SchemaNode]
+    whens: tuple[tuple[SchemaNode, Constraint], ...] = ()
+    """Each conditional node with each of its conditions, which are among ``expressions`` as well."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reads:
-    """Schema nodes on the way of an expression's paths, and those whose whole content is used, at the ends."""
+    """Schema nodes on the way of an expression's paths, and those whose whole content is used, at the ends.
+
+    ``entered``: those visited that a step leads down to; the others are there whenever the context node is.
+    """
 
     visited: frozenset[SchemaNode]
     used: frozenset[SchemaNode]
+    entered: frozenset[SchemaNode]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +91,7 @@ def reads(constraint: Constraint, root: SchemaNode) -> Reads:
     """
     reader = _Reader(constraint.context, root)
     reader.use(constraint.expression, frozenset({constraint.context}))
-    return Reads(frozenset(reader.visited), frozenset(reader.used))
+    return Reads(frozenset(reader.visited), frozenset(reader.used), frozenset(reader.entered))
 
 
 class _Reader:
@@ -96,6 +102,7 @@ class _Reader:
         self._root = root
         self.visited: set[SchemaNode] = {context}
         self.used: set[SchemaNode] = set()
+        self.entered: set[SchemaNode] = set()
 
     def use(self, expression: Any, at: frozenset[SchemaNode]) -> None:
         """An expression whose value, and not only its nodes, is wanted."""
@@ -152,6 +159,7 @@ class _Reader:
                     at = frozenset(parent for node in at if (parent := _above(node)) is not None)
                 case ("step", "child", test, predicates):
                     at = frozenset(child for node in at for child in _children(node, test))
+                    self.entered |= at
                 case _:  # attributes, and the axes that lead to many nodes: descendants, ancestors, siblings
                     raise UnclearExpressionError(repr(step))
             self.visited |= at
