@@ -69,7 +69,7 @@ async def _get_operational(
     agent: Agent, session: SessionInfo, rpc: RpcInput, spec: Filter | None, depth: int | None
 ) -> Data:
     parts = list(agent.state_parts(EVERYTHING if spec is None else spec.selection))
-    # Values in use are given whoever has set them, so that explicit is report-all, and what equals the default is tagged
+    # Values in use are given whoever has set them, so explicit is report-all, and what equals the default is tagged
     # as by the trim mode (RFC 8526 section 3.1.1.2).
     mode = Mode.REPORT_ALL if "with-defaults" not in rpc else Mode(rpc.required("with-defaults"))
     mode = Mode.REPORT_ALL if mode is Mode.EXPLICIT else mode
