@@ -245,6 +245,12 @@ class TestSplitBrain:
             rpc = f'<set-port-state xmlns="{SIM}"><name>Eth-Trunk10</name><state>{state}</state></set-port-state>'
             assert (await one.rpc(rpc)).ok
             assert (await operational(one))[0]["Eth-Trunk10"] == state
+            row = ("m-lags", "m-lag")
+            wanted = "active" if state == "up" else "inactive"
+            await devices[0].engine.wait_for(lambda s, up=state == "up": (s.members[0].role != "invalid") is up, 10)
+            shown = await one.get(group())
+            assert (shown.leaf(*row, "port-state"), shown.leaf(*row, "local-status")) == (state, wanted)
+            assert shown.leaf(*row, "member-port-role") == ("master" if state == "up" else "invalid")
         down = await event(devices, one, "member-port-down")
         assert down.leaf("if-name") == "Eth-Trunk10"
 

@@ -18,6 +18,7 @@ from mlag_agent.mlag.messages import (
     Announcement,
     CloseCause,
     CloseNotice,
+    MemberAnnouncement,
     decode_announcement,
     decode_close,
     decode_entries,
@@ -53,6 +54,9 @@ ANNOUNCEMENTS = st.builds(
     channel=st.none() | channels(),
     nonce=st.binary(min_size=16, max_size=16),
     echo=st.binary(min_size=16, max_size=16),
+    members=st.dictionaries(st.integers(1, 2048), st.tuples(st.booleans(), st.booleans()), max_size=20).map(
+        lambda found: tuple(MemberAnnouncement(number, *found[number]) for number in sorted(found))
+    ),
 )
 
 

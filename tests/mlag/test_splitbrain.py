@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,14 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlag_agent.mlag import (
-    DetectionConfig,
     DualActiveConfig,
     Engine,
     Fault,
-    GroupConfig,
-    HeartbeatConfig,
     Link,
-    PeerLinkKind,
     PortConfig,
     PortKind,
     Unpaired,
@@ -36,6 +31,19 @@ from mlag_agent.mlag.splitbrain import (
     uplink_up,
 )
 from mlag_agent.mlag.state import DualActiveDetected, GivesWay, MemberPortDown, Scope, SplitPhase
+from mlag_pair import (
+    ALL,
+    MEMBER,
+    OTHER_MEMBER,
+    PEER_LINK,
+    PHYSICAL,
+    RESERVED,
+    SETTINGS,
+    SUSPENDED,
+    UPLINK,
+    VLANIF,
+    master_and_backup,
+)
 
 if TYPE_CHECKING:
     from tests.mlag.conftest import Lab
@@ -43,19 +51,6 @@ if TYPE_CHECKING:
 WALL = datetime(2026, 1, 1, tzinfo=UTC)
 MASTER = Beat(1, 150, b"\x02\0\0\0\0\x01", 1025)
 BACKUP = Beat(1, 100, b"\x02\0\0\0\0\x02", 1025)
-
-PHYSICAL = PortConfig("10GE1/0/1")
-MEMBER = PortConfig("Eth-Trunk10", m_lag_id=10)
-OTHER_MEMBER = PortConfig("Eth-Trunk5", m_lag_id=5)
-PEER_LINK = PortConfig("Eth-Trunk0", peer_link=True)
-UPLINK = PortConfig("10GE1/0/9", uplink=True)
-RESERVED = PortConfig("10GE1/0/2", unpaired=Unpaired.RESERVED)
-SUSPENDED = PortConfig("10GE1/0/3", unpaired=Unpaired.SUSPEND)
-MANAGEMENT = PortConfig("MEth0/0/0", PortKind.MANAGEMENT)
-VLANIF = PortConfig("Vlanif10", PortKind.LOGICAL)
-LOOPBACK = PortConfig("LoopBack0", PortKind.LOGICAL, unpaired=Unpaired.RESERVED)
-TUNNEL = PortConfig("Tunnel1", PortKind.OTHER)
-ALL = (PHYSICAL, MEMBER, PEER_LINK, UPLINK, RESERVED, SUSPENDED, MANAGEMENT, VLANIF, LOOPBACK, TUNNEL)
 
 
 class TestWhoGivesWay:
@@ -352,33 +347,6 @@ class TestCourse:
 
 
 # --- two engines ----------------------------------------------------------------------------------------------------
-
-SETTINGS = DualActiveConfig(delay=0.1, hold=0.1, up_delay=0.3, interval=0.1)
-
-
-def group(lab: Lab, side: int, settings: DualActiveConfig = SETTINGS, *ports: PortConfig) -> GroupConfig:
-    ours, theirs = (ip_address(f"192.0.2.{number}") for number in (side + 1, 2 - side))
-    return replace(
-        lab.group(None),
-        priority=150 - 50 * side,
-        peer_link=PeerLinkKind.PHYSICAL,
-        detection=DetectionConfig(4, ours),
-        heartbeat=HeartbeatConfig(theirs, timeout=0.6),
-        dual_active=settings,
-        ports=(MEMBER, OTHER_MEMBER, PEER_LINK, *ports),
-    )
-
-
-async def master_and_backup(lab: Lab, settings: DualActiveConfig = SETTINGS, *ports: PortConfig) -> Any:
-    a, b = await lab.pair()
-    for side, engine in enumerate((a, b)):
-        await lab.apply(engine, group(lab, side, settings, *ports))
-    for engine in (a, b):
-        await engine.wait_for(
-            lambda s: s.pairing is not None and s.pairing.paired and s.heartbeat is not None and s.heartbeat.ok,
-            lab.limit,
-        )
-    return a, b
 
 
 async def phase(lab: Lab, engine: Engine, wanted: SplitPhase) -> Any:

@@ -255,7 +255,7 @@ def _state(state: EngineState) -> dict[str, Any]:
         },
         "heartbeat": _heartbeat_state(state.heartbeat),
         "dual-active": _dual_active_state(state.dual_active),
-        "m-lags": {"m-lag": [_member_state(member) for member in state.members]},
+        "m-lags": {"m-lag": [row for member in state.members for row in _member_rows(member)]},
         "sync-channel": _channel_state(state.channel),
     }
 
@@ -312,15 +312,34 @@ def _dual_active_state(split: DualActiveState | None) -> dict[str, Any] | None:
     return {"status": split.phase, "error-down-side": split.gives_way, "error-down-ports": split.scope}
 
 
-def _member_state(member: MemberState) -> dict[str, Any]:
-    return {
+def _member_rows(member: MemberState) -> Iterator[dict[str, Any]]:
+    """This device's row of an M-LAG, and the partner's."""
+    here = _activity(up=member.up)
+    there = None if member.peer_up is None else _activity(up=member.peer_up)
+    yield {
         "node-id": 1,
         "id": member.m_lag_id,
         "if-name": member.name,
+        "local-status": here,
+        "peer-status": there,
+        "member-port-role": member.role,
         "port-state": _status(up=member.up),
         "error-down": member.error_down,
         "recovery-countdown": None if member.countdown is None else math.ceil(member.countdown),
     }
+    if member.peer_up is not None:
+        yield {
+            "node-id": 2,
+            "id": member.m_lag_id,
+            "port-state": _status(up=member.peer_up),
+            "local-status": there,
+            "peer-status": here,
+            "member-port-role": member.peer_role,
+        }
+
+
+def _activity(*, up: bool) -> str:
+    return "active" if up else "inactive"
 
 
 def _heartbeat_end(side: str, end: HeartbeatEnd) -> dict[str, Any]:

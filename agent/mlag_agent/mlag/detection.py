@@ -10,7 +10,8 @@ from typing import Final
 from mlag_agent.mlag.config import DeviceIdentity, GroupConfig, PortConfig
 from mlag_agent.mlag.fabric_datagram import HeartbeatPort
 from mlag_agent.mlag.heartbeat import Beat, Heartbeat
-from mlag_agent.mlag.messages import Announcement
+from mlag_agent.mlag.members import Members
+from mlag_agent.mlag.messages import Announcement, MemberAnnouncement
 from mlag_agent.mlag.pairing import elect
 from mlag_agent.mlag.splitbrain import SplitBrain, SplitFacts, uplink_up
 from mlag_agent.mlag.state import (
@@ -21,7 +22,9 @@ from mlag_agent.mlag.state import (
     HeartbeatResumed,
     HeartbeatState,
     MemberPortDown,
+    MemberRole,
     MemberState,
+    PairRole,
 )
 
 __all__ = ["DualActiveDetection"]
@@ -62,6 +65,8 @@ class DualActiveDetection:
         self._port_works: dict[str, bool] = {}
         self._members_up: dict[str, bool] = {}
         self._remote_mac: bytes | None = None
+        self._members = Members()
+        self._partners: dict[int, MemberAnnouncement] = {}
 
     def configure(self, config: GroupConfig | None, port: HeartbeatPort | None, block: str) -> None:
         """The configuration in force and the port it has; ``block`` says why it has none."""
@@ -104,6 +109,14 @@ class DualActiveDetection:
             self._emit(found)
         self._remote_mac = None if peer is None else peer.system_mac
         self._look_at_members()
+        partner = peer if paired else None
+        self._partners = {} if partner is None else {member.m_lag_id: member for member in partner.members}
+        ports = () if config is None else config.ports
+        self._members.update(
+            [(port, self.port_up(port)) for port in ports if port.m_lag_id is not None],
+            self._partners.values(),
+            PairRole.MASTER if partner is None or config is None else elect(self._beat(config), partner),
+        )
 
     def next_deadline(self) -> float | None:
         """When ``tick`` has something to do next."""
@@ -130,6 +143,10 @@ class DualActiveDetection:
         """Whether a port is up: not shut down, working, and not error-down."""
         return port.enabled and self._port_works.get(port.name, True) and not self.error_down(port)
 
+    def announced(self) -> tuple[MemberAnnouncement, ...]:
+        """What the hello says of the member interfaces."""
+        return self._members.announced()
+
     def members(self) -> tuple[MemberState, ...]:
         """The member interfaces in ascending order of their M-LAG ID."""
         config, now = self._config, self._now()
@@ -140,6 +157,8 @@ class DualActiveDetection:
                 self.port_up(port),
                 self.error_down(port),
                 self._split.countdown(port.name, now),
+                self._members.role(port.m_lag_id),
+                *_of_partner(self._partners.get(port.m_lag_id)),
             )
             for port in (() if config is None else config.ports)
             if port.m_lag_id is not None
@@ -236,6 +255,14 @@ class DualActiveDetection:
             self._emit(HeartbeatResumed(self._changed, local, peer))
         else:
             self._emit(HeartbeatLost(self._changed, local, peer, self._detail()))
+
+
+def _of_partner(member: MemberAnnouncement | None) -> tuple[bool | None, MemberRole | None]:
+    if member is None:
+        return None, None
+    if not member.up:
+        return False, MemberRole.INVALID
+    return True, MemberRole.MASTER if member.master else MemberRole.BACKUP
 
 
 def _standing(config: GroupConfig | None) -> tuple[object, ...] | None:

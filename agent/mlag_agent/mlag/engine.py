@@ -363,6 +363,8 @@ class Engine:
         self._update_peer_link()
         self._update_pairing()
         self._detection.tick(self._hello.peer, paired=self._pairing.paired, link_down=self._link_down())
+        self._hello.tell(self._detection.announced(), self._now())
+        self._send_hellos()
         self._update_reason()
         self._raise_alarms()
         if self._sync.pump():

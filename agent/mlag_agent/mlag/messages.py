@@ -30,6 +30,7 @@ __all__ = [
     "Announcement",
     "CloseCause",
     "CloseNotice",
+    "MemberAnnouncement",
     "decode_announcement",
     "decode_close",
     "decode_entries",
@@ -60,6 +61,11 @@ _TYPE_CODE: Final = {EntryType.ARP: b"\x01", EntryType.ND: b"\x02"}
 _TYPE_OF_CODE: Final = {1: EntryType.ARP, 2: EntryType.ND}
 
 _ANNOUNCEMENT: Final = struct.Struct(">16s16sBB6sIBH16s16sBB16s")
+_MEMBER: Final = struct.Struct(">HB")
+_UP: Final = 1
+_MASTER: Final = 2
+MAX_M_LAG_ID: Final = 2048
+"""Highest M-LAG ID; so many records of 3 bytes leave room for the rest of a hello."""
 _LINK_CODE: Final = {None: 0, PeerLinkKind.PHYSICAL: 1, PeerLinkKind.VIRTUAL: 2}
 _LINK_OF_CODE: Final = {code: kind for kind, code in _LINK_CODE.items()}
 
@@ -73,13 +79,22 @@ class CloseCause(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class MemberAnnouncement:
+    """A member interface of the sender: whether it is up, and takes itself for the master member."""
+
+    m_lag_id: int
+    up: bool
+    master: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Announcement:
     """What a hello says: the device, its group, and the parameters of its channel (``None``: it has none).
 
     ``family`` and ``version`` decide on whether two devices can pair, ``peer_link`` and ``detection`` are the sender's
-    configuration of that name.  ``hold_ms`` is the sender's hold time in milliseconds. ``nonce`` is fresh for each
-    session (TCP hello) or start of the agent (DFS hello); ``echo`` is the nonce last heard from the other side, all
-    zero when none was.
+    configuration of that name, ``members`` its member interfaces in ascending order of M-LAG ID.  ``hold_ms`` is the
+    sender's hold time in milliseconds. ``nonce`` is fresh for each session (TCP hello) or start of the agent (DFS
+    hello); ``echo`` is the nonce last heard from the other side, all zero when none was.
     """
 
     device: str
@@ -95,6 +110,7 @@ class Announcement:
     version: str = "V300R023C00"
     peer_link: PeerLinkKind | None = None
     detection: DetectionConfig | None = None
+    members: tuple[MemberAnnouncement, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +126,7 @@ def _broken(detail: str) -> ProtocolViolation:
 
 
 def encode_announcement(announcement: Announcement) -> bytes:
-    """Fixed part, then device, model, family, version and both VPN instances, each with a length of one byte."""
+    """Fixed part; device, model, family, version and both VPN instances, each with a length of one byte; members."""
     channel = announcement.channel
     family, port, local, peer, vpn = 0, 0, b"", b"", b""
     if channel is not None:
@@ -141,7 +157,11 @@ def encode_announcement(announcement: Announcement) -> bytes:
         vpn,
         b"" if detection is None else (detection.vpn_instance or "").encode(),
     )
-    return fixed + b"".join(bytes([len(text)]) + text for text in texts)
+    count = len(announcement.members).to_bytes(2, "big")
+    members = b"".join(
+        _MEMBER.pack(member.m_lag_id, member.up * _UP | member.master * _MASTER) for member in announcement.members
+    )
+    return fixed + b"".join(bytes([len(text)]) + text for text in texts) + count + members
 
 
 def decode_announcement(body: bytes) -> Announcement:
@@ -150,7 +170,7 @@ def decode_announcement(body: bytes) -> Announcement:
         raise _broken(f"a hello of {len(body)} bytes is too short")
     fields = _ANNOUNCEMENT.unpack_from(body)
     nonce, echo, group, priority, mac, hold, ip_version, port, local, peer, link, detection_ip, source = fields
-    device, model, family, version, vpn, detection_vpn = _decode_texts(body[_ANNOUNCEMENT.size :])
+    (device, model, family, version, vpn, detection_vpn), rest = _decode_texts(body[_ANNOUNCEMENT.size :])
     if not (device and model and family and version):
         raise _broken("a hello names no device, model, family or version")
     if not 1 <= priority <= 254:
@@ -171,10 +191,11 @@ def decode_announcement(body: bytes) -> Announcement:
         version,
         _LINK_OF_CODE[link],
         _decode_detection(detection_ip, source, detection_vpn),
+        _decode_members(rest),
     )
 
 
-def _decode_texts(rest: bytes) -> tuple[str, ...]:
+def _decode_texts(rest: bytes) -> tuple[tuple[str, ...], bytes]:
     texts: list[str] = []
     for _ in range(6):
         if not rest or len(rest) < 1 + rest[0]:
@@ -184,9 +205,23 @@ def _decode_texts(rest: bytes) -> tuple[str, ...]:
         except UnicodeDecodeError:
             raise _broken("a text in a hello is not UTF-8") from None
         rest = rest[1 + rest[0] :]
-    if rest:
-        raise _broken(f"{len(rest)} bytes follow the end of a hello")
-    return tuple(texts)
+    return tuple(texts), rest
+
+
+def _decode_members(rest: bytes) -> tuple[MemberAnnouncement, ...]:
+    count, records = int.from_bytes(rest[:2], "big"), rest[2:]
+    if len(rest) < 2 or len(records) != count * _MEMBER.size:
+        raise _broken(f"{len(rest)} bytes follow the texts of a hello, not its {count} member interfaces")
+    members = []
+    last = 0
+    for number, flags in _MEMBER.iter_unpack(records):
+        if not last < number <= MAX_M_LAG_ID:
+            raise _broken(f"M-LAG ID {number} in a hello is outside 1..{MAX_M_LAG_ID} or out of order")
+        if flags & ~(_UP | _MASTER):
+            raise _broken(f"flags {flags:#04x} of a member interface in a hello are unknown")
+        members.append(MemberAnnouncement(number, bool(flags & _UP), bool(flags & _MASTER)))
+        last = number
+    return tuple(members)
 
 
 def _decode_detection(family: int, source: bytes, vpn: str) -> DetectionConfig | None:

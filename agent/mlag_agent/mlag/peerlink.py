@@ -17,7 +17,13 @@ from dataclasses import replace
 from typing import Final
 
 from mlag_agent.mlag.config import DownReason
-from mlag_agent.mlag.messages import NO_NONCE, Announcement, decode_announcement, encode_announcement
+from mlag_agent.mlag.messages import (
+    NO_NONCE,
+    Announcement,
+    MemberAnnouncement,
+    decode_announcement,
+    encode_announcement,
+)
 from mlag_agent.mlag.reasons import Cause
 from mlag_agent.mlag.wire import PROTOCOL_VERSION, Encoder, MessageType, ProtocolViolation, decode_datagram
 
@@ -45,6 +51,7 @@ class PeerLink:
         self._version = version
         self._encoder = Encoder(None, version)
         self._mine: Announcement | None = None
+        self._members: tuple[MemberAnnouncement, ...] = ()
         self._echo = NO_NONCE
         self._next_hello: float | None = None
         self._reply_after = 0.0
@@ -83,9 +90,18 @@ class PeerLink:
             self._peer = None
             self._violation = None
         self._encoder.key = key
-        self._mine = None if announcement is None else replace(announcement, nonce=self._nonce)
+        self._mine = None if announcement is None else replace(announcement, nonce=self._nonce, members=self._members)
         self._next_hello = None
         if announcement is not None:
+            self._send(now)
+
+    def tell(self, members: tuple[MemberAnnouncement, ...], now: float) -> None:
+        """The member interfaces as they are now; what has changed is announced at once."""
+        if members == self._members:
+            return
+        self._members = members
+        if self._mine is not None:
+            self._mine = replace(self._mine, members=members)
             self._send(now)
 
     def receive(self, packet: bytes, now: float) -> None:

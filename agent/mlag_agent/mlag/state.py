@@ -39,6 +39,7 @@ __all__ = [
     "HeartbeatResumed",
     "HeartbeatState",
     "MemberPortDown",
+    "MemberRole",
     "MemberState",
     "NodeState",
     "PairRole",
@@ -239,6 +240,14 @@ class HeartbeatState:
     received: int
 
 
+class MemberRole(StrEnum):
+    """``m-lag/member-port-role``; ``INVALID``: the interface is down."""
+
+    MASTER = "master"
+    BACKUP = "backup"
+    INVALID = "invalid"
+
+
 class SplitPhase(StrEnum):
     """``dual-active/status``: how far the reaction to a failed peer-link has come."""
 
@@ -276,13 +285,20 @@ class DualActiveState:
 
 @dataclass(frozen=True, slots=True)
 class MemberState:
-    """``dfs-group/state/m-lags/m-lag`` of this device; ``countdown`` in seconds, None when it waits for nothing."""
+    """``dfs-group/state/m-lags/m-lag`` of this device; ``countdown`` in seconds, None when it waits for nothing.
+
+    ``peer_up``, ``peer_role``: of the interface of the same M-LAG on the peer, None when there is no partner, or it has
+    no such interface.
+    """
 
     m_lag_id: int
     name: str
     up: bool
     error_down: bool
     countdown: float | None
+    role: MemberRole = MemberRole.INVALID
+    peer_up: bool | None = None
+    peer_role: MemberRole | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,8 +38,8 @@ __all__ = [
 ]
 
 MAGIC: Final = b"DFSS"
-PROTOCOL_VERSION: Final = 2
-"""2: hellos carry what pairing needs."""
+PROTOCOL_VERSION: Final = 3
+"""2: hellos carry what pairing needs; 3: and the member interfaces."""
 HEADER: Final = struct.Struct(">4sBBHIQ")
 HEADER_SIZE: Final = HEADER.size
 FLAG_AUTHENTICATED: Final = 1

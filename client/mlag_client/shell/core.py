@@ -315,7 +315,8 @@ _OWN: Final = (
          Shell.display_candidate),
     _Own(_ALL, Pattern("display history-command"), "Show what is in force", Shell.display_history),
     _Own(_ALL, Pattern("display dfs-group [1]"), "Show what is in force", Shell.display_group),
-    _Own(_ALL, Pattern("display dfs-group 1 m-lag <what:=up-delay>"), "Show what is in force", Shell.display_group),
+    _Own(_ALL, Pattern("display dfs-group 1 m-lag <what:=brief|up-delay>"), "Show what is in force",
+         Shell.display_group),
     _Own(_ALL, Pattern("display dfs-group 1 <what:=m-lag|peer-link|heartbeat|sync-channel>"), "Show what is in force",
          Shell.display_group),
 )  # fmt: skip

@@ -184,6 +184,20 @@ def _up_delay(running: Node, data: etree._Element) -> str:
     return "\n".join(["-" * 84, lines[0], "-" * 84, *lines[1:], "-" * 84])
 
 
+def _brief(running: Node, data: etree._Element) -> str:
+    """``display dfs-group 1 m-lag brief``: the star marks this device; configurations are not compared yet."""
+    state = _state(data)
+    widths = (12, 24, 14, 26, 0)
+    rows = [("M-Lag ID", "Interface", "Port State", "Status", "Consistency-check")]
+    for row in () if state is None else state.findall(f"{{{DML}}}m-lags/{{{DML}}}m-lag"):
+        if _text(row, "node-id") == "1":
+            status = f"{_text(row, 'local-status')}(*)-{_text(row, 'peer-status')}"
+            port = _text(row, "port-state").capitalize()
+            rows.append((_text(row, "id"), _text(row, "if-name"), port, status, NONE))
+    lines = ["".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return "\n".join(["* - Local node", "-" * 94, lines[0], "-" * 94, *lines[1:], "-" * 94])
+
+
 _END_LABELS: Final = {
     "Dfs-Group ID": "dfs-group-id",
     "Priority": "priority",
@@ -248,6 +262,7 @@ GROUP: Final[Mapping[str, Display]] = {
     "m-lag": _nodes,
     "peer-link": _peer_link,
     "heartbeat": _heartbeat,
+    "brief": _brief,
     "up-delay": _up_delay,
     "sync-channel": _sync_channel,
 }

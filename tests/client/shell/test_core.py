@@ -225,6 +225,7 @@ class TestDisplay:
         assert answer(shell, "display dfs-group 1 m-lag up-delay").splitlines()[1].split() == [
             "M-LAG", "ID", "Interface", "Port", "State", "Error-Down", "Recovery", "Countdown(s)",
         ]  # fmt: skip
+        assert "Consistency-check" in answer(shell, "display dfs-group 1 m-lag brief")
         shown = answer(shell, "display dfs-group 1 m-lag").splitlines()
         assert shown[:2] == ["*                  : Local node", "Node 1 *"]
         assert "  Priority         : 150" in shown
