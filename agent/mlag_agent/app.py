@@ -4,58 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import logging
 import socket
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime
-from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from mlag_agent.access.audit import AuditLog
 from mlag_agent.access.logins import LoginDelays
 from mlag_agent.access.sealing import Sealer
 from mlag_agent.access.users import Users
+from mlag_agent.assembly import all_features, load_library, make_agent, open_replay_log
 from mlag_agent.config import (
     Settings,
-    cache_folder,
     make_audit,
     make_ca_keys,
     make_fabric,
-    make_modules,
-    make_urls,
     make_users,
 )
 from mlag_agent.control.server import ControlServer
-from mlag_agent.data.defaults import Mode
-from mlag_agent.data.tree import empty
-from mlag_agent.datastore.confirmed import CallLater, ConfirmedCommits
-from mlag_agent.datastore.payload import PayloadReader
+from mlag_agent.datastore.confirmed import CallLater
 from mlag_agent.datastore.persist import Journal
 from mlag_agent.datastore.restore import Restorer
-from mlag_agent.datastore.stores import Datastores
-from mlag_agent.datastore.subscriber import Subscriber
-from mlag_agent.datastore.transaction import Transactor
 from mlag_agent.errors import SettingsError
 from mlag_agent.features import (
     agent_state,
-    compare,
-    factory,
-    interfaces,
-    mlag,
     mlag_events,
-    monitoring,
-    nacm,
-    netconf,
     netconf_events,
-    nmda,
-    partial_lock,
-    simulator,
-    subscriptions,
-    with_defaults,
-    yang_library,
 )
 from mlag_agent.features.base import UNKNOWN, Agent, Feature
 from mlag_agent.foreign.log import Operation
@@ -65,18 +42,15 @@ from mlag_agent.models import DeviceModel, find_model
 from mlag_agent.notify.clock import Clock
 from mlag_agent.notify.log import ReplayLog
 from mlag_agent.notify.notifier import Notifier
-from mlag_agent.schema.cache import SchemaCache
-from mlag_agent.schema.library import SchemaLibrary
-from mlag_agent.schema.nodes import Kind, ModuleRequest
 from mlag_agent.server.dispatcher import Dispatcher
 from mlag_agent.server.endpoints import Endpoints, transport_limits
 from mlag_agent.server.registry import Registry
 from mlag_agent.server.session import NetconfSession
+from mlag_agent.server.spare_memory import SpareMemory
 from mlag_agent.server.transports.admission import Admission
 from mlag_agent.server.transports.call_home import Sleep
 from mlag_agent.server.transports.connection import Connection
 from mlag_agent.server.transports.hostkey import load_or_create_host_keys
-from mlag_agent.wire.capabilities import BASE_1_0, BASE_1_1
 from mlag_agent.wire.session import Limits, Session
 
 if TYPE_CHECKING:
@@ -84,16 +58,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Device"]
 
-_LOG = logging.getLogger(__name__)
-
 # After a start from the cache the operations context is loaded this much later, when the hellos are through.
 WARM_UP_SECONDS = 1.0
-
-
-@lru_cache(maxsize=8)
-def _library(requests: tuple[ModuleRequest, ...], folders: tuple[Path, ...], cache: Path | None) -> SchemaLibrary:
-    """Two devices of one model in one process share their schema: it never changes."""
-    return SchemaLibrary.load(requests, folders, None if cache is None else SchemaCache(cache))
 
 
 class Device:
@@ -134,6 +100,7 @@ class Device:
         self._control: ControlServer | None = None
         self._metrics_server: MetricsServer | None = None
         self._warm_up: asyncio.TimerHandle | None = None
+        self._spare_memory = SpareMemory()
         self.registry = Registry()
 
     # --- what the outside may know ----------------------------------------------------------------------
@@ -254,34 +221,24 @@ class Device:
             hook_timeout=settings.hook_timeout,
             log_length=settings.log_length,
         )
-        features = (
-            *_netconf_features(settings),
-            with_defaults.feature(Mode(settings.with_defaults)),
-            monitoring.FEATURE,
-            yang_library.FEATURE,
-            nmda.feature(),
-            compare.FEATURE,
-            factory.FEATURE,
-            *subscriptions.features(),
-            partial_lock.FEATURE,
-            netconf_events.FEATURE,
-            interfaces.feature(engine),
-            mlag.feature(engine, model),
-            simulator.feature(engine),
-            agent_state.feature(settings.device.name, model),
-            nacm.feature(),
-            foreign.feature,
-            *self._features,
-        )
-        features += (_extra_modules(settings, features),)
-        library = _library(
-            tuple(request for feature in features for request in feature.modules),
-            tuple(map(Path, settings.yang_dirs)),
-            cache_folder(settings),
-        )
+        features = all_features(settings, engine, model, foreign.feature, self._features)
+        library = load_library(settings, features)
         self._journal = Journal.open(folder / "state.db")
-        self._log = self._open_log(library, folder)
-        agent = self._agent = self._make_agent(library, features, sealer, engine, self._journal)
+        self._log = open_replay_log(settings, library, folder, self._clock)
+        agent = self._agent = make_agent(
+            settings,
+            library,
+            features,
+            engine=engine,
+            sealer=sealer,
+            foreign=foreign,
+            users=self._users,
+            journal=self._journal,
+            sessions=self.registry,
+            notifier=Notifier(clock=self._clock, log=self._log),
+            audit=audit,
+            call_later=self._call_later,
+        )
         foreign.attach(agent)
         if self._log is not None:
             agent.on_factory_reset.append(self._log.clear)
@@ -312,6 +269,7 @@ class Device:
                 watch=events,
                 queue_length=settings.notifications.queue_length,
                 queue_bytes=settings.notifications.queue_bytes,
+                spare_memory=self._spare_memory,
             )
             if audit is None:
                 await session.run()
@@ -351,69 +309,6 @@ class Device:
         await self._metrics_server.start(wanted.host, wanted.port)
         return MeasuredDispatcher(agent, metrics)
 
-    def _make_agent(
-        self, library: SchemaLibrary, features: tuple[Feature, ...], sealer: Sealer, engine: Engine, journal: Journal
-    ) -> Agent:
-        nothing = empty(library.tree.data)
-        startup = self.settings.startup
-        stores = Datastores(
-            nothing,
-            nothing if startup else None,
-            candidate=self.settings.candidate,
-            writable_running=self.settings.writable_running,
-        )
-        settings = self.settings
-        assert self._users is not None
-        access = nacm.make_access_control(
-            library.tree,
-            enforced=settings.access.nacm,
-            recovery=frozenset(settings.access.recovery_users),
-            groups_of=self._users.groups,
-        )
-        rules = nacm.RuleSubscriber(access, library.tree)
-        subscriber = mlag.EngineSubscriber(engine, sealer)
-        # With a startup datastore running is what was booted and edited since: it does not outlive the process.
-        subscribers: Sequence[Subscriber[Any]] = (rules, subscriber, *self.foreign.subscribers(library.tree))
-        transactor = Transactor(library, stores, subscribers=subscribers, journal=None if startup else journal)
-        transactor.published += (rules.applied, subscriber.applied)
-        reader = PayloadReader(library, mlag.password_transforms(library.tree, sealer))
-        return Agent(
-            library=library,
-            stores=stores,
-            transactor=transactor,
-            commits=ConfirmedCommits(transactor, stores, library.tree.namespaces, call_later=self._call_later),
-            reader=reader,
-            factory=factory.factory_configuration(settings.factory_default, library, reader, transactor),
-            journal=journal,
-            sessions=self.registry,
-            notifier=Notifier(clock=self._clock, log=self._log),
-            access=access,
-            audit=self._audit,
-            strict=settings.strict,
-            urls=make_urls(settings),
-            capabilities=_capabilities(library, features),
-            features=features,
-            basic_mode=Mode(settings.with_defaults),
-        )
-
-    def _open_log(self, library: SchemaLibrary, folder: Path) -> ReplayLog | None:
-        bounds = self.settings.notifications
-        if not bounds.replay_length:
-            return None
-        by_path = {
-            node.path: node
-            for top in (*library.tree.notifications.values(), library.tree.data)
-            for node in top.everything()
-            if node.kind is Kind.NOTIFICATION
-        }
-        return ReplayLog.open(
-            folder / "notifications.db",
-            length=bounds.replay_length,
-            size=bounds.replay_bytes,
-            find=by_path.get,
-            clock=self._clock,
-        )
-
     def _own_ports(self) -> Mapping[int, str]:
         return {} if self._endpoints is None else self._endpoints.ports()
 
@@ -422,6 +317,7 @@ class Device:
         if self._warm_up is not None:
             self._warm_up.cancel()
         async with AsyncExitStack() as last_first:
+            last_first.callback(self._spare_memory.close)
             if self._users is not None:
                 last_first.callback(self._users.close)
             if self._audit is not None:
@@ -464,33 +360,6 @@ def _state_folder(settings: Settings) -> Path:
     return folder
 
 
-def _netconf_features(settings: Settings) -> Sequence[Feature]:
-    """NETCONF itself, with the datastores that the settings ask for; raises SettingsError."""
-    modes = netconf.Modes(
-        settings.candidate, settings.writable_running, settings.startup, tuple(sorted(set(settings.url.schemes)))
-    )
-    found = [netconf.feature(modes)]
-    if modes.candidate == "private":
-        found.append(netconf.private_candidate())
-    return found
-
-
-def _extra_modules(settings: Settings, features: Sequence[Feature]) -> Feature:
-    """The modules of the settings but those that the agent serves anyway, whose features are its own to choose."""
-    built_in = {request.name for feature in features for request in feature.modules}
-    wanted: dict[str, tuple[str, ...]] = {}
-    for request in make_modules(settings):
-        if request.name not in built_in:
-            wanted[request.name] = (*wanted.get(request.name, ()), *request.features)
-        elif request.features:
-            raise SettingsError(
-                f"{request.name} is a module of the agent itself, which decides on its features",
-                "leave it out of the modules to serve",
-            )
-    modules = tuple(ModuleRequest(name, tuple(dict.fromkeys(enabled))) for name, enabled in wanted.items())
-    return Feature(name="extra modules", modules=modules, data_only=True)
-
-
 def _identity(name: str, model: DeviceModel) -> DeviceIdentity:
     """With a locally administered MAC address that differs with the device's name."""
     try:
@@ -498,26 +367,3 @@ def _identity(name: str, model: DeviceModel) -> DeviceIdentity:
         return DeviceIdentity(name, model.name, mac, family=model.family)
     except ValueError as error:
         raise SettingsError(f"{error}, and {name!r} has not", "give another --name") from error
-
-
-def _capabilities(library: SchemaLibrary, features: Sequence[Feature]) -> tuple[str, ...]:
-    """What ``<hello>`` says: the base, what features add, and the YANG 1 modules (RFC 6020 section 5.6.4).
-
-    YANG 1.1 modules are announced by yang-library alone (RFC 7950 section 5.6.4).
-    """
-    found = [BASE_1_0, BASE_1_1]
-    for feature in features:
-        found.extend(feature.capabilities)
-    found.extend(yang_library.capabilities(library.content_id))
-    for module in library.tree.modules.values():
-        if not module.implemented or module.yang_version == "1.1":
-            continue
-        uri = f"{module.namespace}?module={module.name}"
-        if module.revision:
-            uri += f"&revision={module.revision}"
-        if module.features:
-            uri += f"&features={','.join(module.features)}"
-        if module.deviations:
-            uri += f"&deviations={','.join(module.deviations)}"
-        found.append(uri)
-    return tuple(found)

@@ -22,6 +22,7 @@ from mlag_agent.notify.notification import Notification
 from mlag_agent.notify.outbox import QUEUE_BYTES, QUEUE_LENGTH, Outbox
 from mlag_agent.server.dispatcher import Dispatcher
 from mlag_agent.server.registry import Counters, Registry
+from mlag_agent.server.spare_memory import LONG_MESSAGE, SpareMemory
 from mlag_agent.server.transports.connection import READ_SIZE, Connection
 from mlag_agent.wire import messages
 from mlag_agent.wire.framing import UnframableMessage
@@ -57,8 +58,10 @@ class NetconfSession:
         watch: SessionWatch | None = None,
         queue_length: int = QUEUE_LENGTH,
         queue_bytes: int = QUEUE_BYTES,
+        spare_memory: SpareMemory | None = None,
     ) -> None:
-        """``watch`` hears of the session's start and end."""
+        """``watch`` hears of the session's start and end, ``spare_memory`` of long messages."""
+        self._spare_memory = spare_memory
         self._connection = connection
         self._wire = wire
         self._dispatcher = dispatcher
@@ -177,8 +180,10 @@ class NetconfSession:
         """Why it ended, the level at which to say so, and what RFC 6470 calls it."""
         await self._flush()
         time = asyncio.get_running_loop().time
+        size = 0
         while True:
             data = await self._connection.read(READ_SIZE)
+            size += len(data)
             turn = time()
             for event in self._wire.receive_data(data) if data else self._wire.receive_eof():
                 if isinstance(event, SessionEnded):
@@ -187,6 +192,9 @@ class NetconfSession:
                     await asyncio.sleep(0)
                     turn = time()
                 await self._handle(event, where)
+                if size > LONG_MESSAGE and self._spare_memory is not None:
+                    self._spare_memory.long_message()
+                size = 0
                 if self._closing:
                     return "closed by the client", logging.INFO, Termination.CLOSED
 
