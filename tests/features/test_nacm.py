@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+from lxml import etree
 from ncclient import manager
 from ncclient.operations import RPCError
 from ncclient.transport.errors import TransportError
@@ -684,3 +686,43 @@ class TestDatastoreOperations:
 def _instances(*names: str) -> str:
     inner = "".join(f"<network-instance><name>{name}</name></network-instance>" for name in names)
     return f'<network-instances xmlns="{NI}">{inner}</network-instances>'
+
+
+# --- nodes that go with their condition -----------------------------------------------------------------------
+
+
+class TestConditions:
+    """What an edit makes impossible goes as a side effect (RFC 7950 section 8.3.2): no right to delete it is needed."""
+
+    EVERY = "urn:test:every"
+
+    @pytest.fixture
+    async def device(self, start: Start, make_settings: MakeSettings) -> Device:
+        folder = str(Path(__file__).parents[1] / "yang")
+        settings = make_settings(
+            users=USERS,
+            access=AccessSettings(recovery_users=("retter",)),
+            yang_dirs=(folder,),
+            modules=("every:on,both", "every-more"),
+        )
+        return await start(settings=settings)
+
+    def conditions(self, content: str) -> str:
+        return f'<conditions xmlns="{self.EVERY}" xmlns:nc="{NC}">{content}</conditions>'
+
+    async def test_no_right_is_needed(self, login: Login) -> None:
+        boss, guest = await login("retter"), await login("gast")
+        kept = rule("all", "permit", "create read update exec", module="*")
+        await configured(boss, nacm(rules(kept), write_default="deny", exec_default="permit"))
+        there = "<mode>fast</mode><leaf-when>x</leaf-when><entry-when><k>a</k></entry-when><numbers>1</numbers>"
+        await configured(boss, self.conditions(there))
+        for gone in ("leaf-when", "numbers"):
+            reply = await guest.edit(self.conditions(f'<{gone} nc:operation="remove"/>'), target="running")
+            assert not reply.ok, gone
+        reply = await guest.edit(self.conditions("<mode>slow</mode>"), target="running")
+        assert reply.ok, reply.text
+        found = (await boss.get_config()).data
+        text = etree.tostring(found, encoding="unicode")
+        assert "leaf-when" not in text
+        assert "entry-when" not in text
+        assert "<numbers>1" in text

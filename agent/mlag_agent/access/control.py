@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import islice
+from itertools import chain, islice
 from typing import Final, Protocol
 
 from mlag_agent.access.changes import Denied, denied
@@ -65,6 +65,8 @@ class AccessControl:
         self._users: dict[str, Rights] = {}
         self._rights: dict[tuple[frozenset[str], str], Rights] = {}
         self._begun: dict[Subject, Rights | None] = {}  # by session whose request is under way
+        self.excluded: Callable[[Container, Container], Callable[[SchemaNode, Place], bool]] | None = None
+        """Gives, for the datastore before and after, what tells which nodes had to go (RFC 7950 section 8.3.2)."""
         self.denied_operations = 0
         self.denied_data_writes = 0
         self.denied_notifications = 0
@@ -161,12 +163,23 @@ class AccessControl:
     def check_change(self, session: Subject, before: Container, after: Container) -> None:
         """Whether the session may make ``after`` of ``before``.
 
+        What goes since a condition of its is false now needs no right, as data of another case of a choice needs none.
         Raises RpcFailure with an access-denied for each branch that may not change, and the rule that says so.
         """
         rights = self._of(session)
         if rights is None:
             return
-        refusals = list(islice(denied(rights, before, after), MAX_REFUSALS))
+        found = denied(rights, before, after)
+        first = next(found, None)
+        if first is None:
+            return
+        refused: Iterator[Denied] = chain((first,), found)
+        if self.excluded is not None:
+            had_to_go = self.excluded(before, after)
+            refused = (
+                each for each in refused if each.access is not Access.DELETE or not had_to_go(each.node, each.place)
+            )
+        refusals = list(islice(refused, MAX_REFUSALS))
         if refusals:
             self._refuse_changes(rights, refusals)
 

@@ -18,7 +18,7 @@ from mlag_agent.data.xpath import Budget, TooCostlyError
 from mlag_agent.schema.nodes import Kind, SchemaNode, When
 from mlag_agent.schema.triggers import Conditional, Conditions
 
-__all__ = ["MAX_ROUNDS", "without_excluded"]
+__all__ = ["MAX_ROUNDS", "Excluded", "without_excluded"]
 
 MAX_ROUNDS = 64
 """What goes may make another condition false: modules have chains of two or three.  The rest of a longer one stays, and
@@ -45,12 +45,49 @@ def without_excluded(before: Container, after: Container, conditions: Conditions
     return now
 
 
+class Excluded:
+    """Tells of nodes of ``before``, which ``after`` has not, whether they had to go: for access control."""
+
+    def __init__(self, before: Container, after: Container, defaults: Defaults) -> None:
+        self._old = _Accessible(before, defaults)
+        self._new = _Accessible(after, defaults)
+
+    def __call__(self, node: SchemaNode, keys: Mapping[SchemaNode, Keys]) -> bool:
+        """Whether a condition of the node, or of one above it, held and does not any more; ``keys``: of each list."""
+        way: list[SchemaNode] = []
+        while node.parent is not None:
+            way.insert(0, node)
+            node = node.parent
+        old: InstanceNode | None = self._old.root
+        new: InstanceNode | None = self._new.root
+        for schema in way:
+            if old is None or new is None:
+                return False
+            try:
+                if schema.whens and self._old.allows(old, schema) and not self._new.allows(new, schema):
+                    return True
+            except TooCostlyError:
+                return False
+            old, new = _below(old, schema, keys), _below(new, schema, keys)
+        return False
+
+
+def _below(node: InstanceNode, schema: SchemaNode, keys: Mapping[SchemaNode, Keys]) -> InstanceNode | None:
+    if schema.kind is Kind.LIST:
+        return node.entry(schema, keys[schema]) if schema in keys else None
+    return next(iter(node.named(schema)), None)
+
+
 class _Accessible(DefaultsTree):
     """The accessible tree (RFC 7950 section 6.4.1): with defaults in use, and containers without presence."""
 
     def __init__(self, root: Container, defaults: Defaults) -> None:
         super().__init__(root, defaults, Mode.REPORT_ALL, config_only=True)
         self._implied: dict[tuple[InstanceNode, SchemaNode], Node | None] = {}
+
+    def allows(self, node: InstanceNode, schema: SchemaNode) -> bool:
+        """Whether the conditions of a child hold."""
+        return self._conditions_hold(node, schema)
 
     def child(self, node: InstanceNode, schema: SchemaNode) -> Node | None:
         """An empty container where there is nothing in one that needs no presence."""

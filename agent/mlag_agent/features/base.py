@@ -12,6 +12,7 @@ from lxml import etree
 from mlag_agent.access.audit import AuditLog
 from mlag_agent.access.control import AccessControl
 from mlag_agent.data.build import EVERYTHING, Selection, build, from_nodes
+from mlag_agent.data.conditions import Excluded
 from mlag_agent.data.decode import EditNode, OnLeniency
 from mlag_agent.data.defaults import Defaults, Mode
 from mlag_agent.data.edit_defaults import DefaultRules
@@ -261,6 +262,7 @@ class Agent:
         self.expressions = Expressions(self.library.tree, matching_text, matches)
         self.defaults = Defaults(self.expressions, self.library.engine.canonical, self.library.tree.namespaces)
         self.reader.rules = DefaultRules(self.defaults, self.basic_mode)
+        self.access.excluded = lambda before, after: Excluded(before, after, self.defaults)
 
     def authorise(self, session: SessionInfo) -> Authorise:
         """What a transaction on running asks before it makes the session's change: partial locks, access control."""
