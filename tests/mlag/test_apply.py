@@ -244,3 +244,14 @@ async def test_close_wakes_who_waits(lab: Lab) -> None:
     await a.aclose()
     with pytest.raises(EngineClosed):
         await waiting
+
+
+async def test_the_end_of_one_change_leaves_the_next_one_its_port(lab: Lab) -> None:
+    """Back to the port that was just given up, while the change before it comes to its end."""
+    a, b = await running(lab)
+    away = await lab.apply(a, lab.group(0, port=2049))
+    back = await a.prepare(lab.group(0))
+    a.finish(away)  # as the grace time does
+    a.commit(back)
+    a.finish(back)
+    await lab.up(a, b)

@@ -161,7 +161,9 @@ class Applier:
         if self._last is plan:
             self._last = None
         if plan.previous_listener is not None and plan.previous_listener is not self.listener:
-            self._discard(plan.previous_listener, keep=(keep,))
+            # A plan that is prepared meanwhile may have taken it over again.
+            prepared = None if self._prepared is None else self._prepared.listener
+            self._discard(plan.previous_listener, keep=(keep, prepared))
             plan.previous_listener = None
         if plan.previous_heartbeat is not None:
             prepared = None if self._prepared is None else self._prepared.heartbeat
