@@ -292,11 +292,12 @@ class TestDefaults:
         [
             ("operational", None, {"a": "16", "p": "50"}),
             ("operational", "report-all", {"a": "16", "p": "50"}),
-            ("operational", "report-all-tagged", {"a": "16", "p": "50*"}),
-            ("operational", "explicit", {"a": "16"}),
+            ("operational", "report-all-tagged", {"a": "16*", "p": "50*"}),
+            ("operational", "explicit", {"a": "16", "p": "50"}),
             ("operational", "trim", {}),
             ("running", None, {"a": "16"}),
             ("running", "report-all", {"a": "16", "p": "50"}),
+            ("running", "report-all-tagged", {"a": "16", "p": "50*"}),
             ("running", "trim", {}),
         ],
     )

@@ -8,7 +8,6 @@ from lxml import etree
 
 from mlag_agent.data.conditions import without_excluded
 from mlag_agent.data.decode import Operation
-from mlag_agent.data.defaults import Mode
 from mlag_agent.data.edit import Editor
 from mlag_agent.data.tree import Container, empty
 from mlag_agent.datastore.stores import Datastore
@@ -109,7 +108,10 @@ async def _edited(agent: Agent, session: SessionInfo, edit: _Edit) -> Reply:
 
 
 async def copy_config(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Reply:
-    """RFC 6241 section 7.3.  The candidate is only checked for types, as by edit-config; the others entirely."""
+    """RFC 6241 section 7.3.  The candidate is only checked for types, as by edit-config; the others entirely.
+
+    Between datastores with-defaults means nothing (RFC 6243 section 4.5.1).
+    """
     url = url_of(rpc.container("target"))
     if url is not None:
         return await _copy_to_url(agent, session, rpc, url)
@@ -123,16 +125,12 @@ async def copy_config(agent: Agent, session: SessionInfo, rpc: RpcInput) -> Repl
     if root is not None:
         await write(agent, session, target, lambda: root)
         return OK
-    mode = read_mode(agent, rpc) if "with-defaults" in rpc else None
     # To save running needs the right to copy alone; any other copy is a read and a write (RFC 8341 section 3.2.6).
     saving = target is Datastore.STARTUP and _names(source, Datastore.RUNNING)
 
     def copied() -> Container:
         found = source_tree(agent, session, rpc)
-        if not saving and agent.access.active:
-            found = agent.access.readable(session, found)
-        # Tags are of documents: what would be tagged is not set in a datastore (RFC 6243 section 3.4).
-        return found if mode in (None, Mode.REPORT_ALL_TAGGED) else with_defaults(agent, found, mode)
+        return agent.access.readable(session, found) if not saving and agent.access.active else found
 
     await write(agent, session, target, copied, check_access=not saving)
     return OK

@@ -69,12 +69,15 @@ async def _get_operational(
     agent: Agent, session: SessionInfo, rpc: RpcInput, spec: Filter | None, depth: int | None
 ) -> Data:
     parts = list(agent.state_parts(EVERYTHING if spec is None else spec.selection))
+    # Values in use are given whoever has set them, so explicit is report-all, and what equals the default is tagged
+    # as by the trim mode (RFC 8526 section 3.1.1.2).
     mode = Mode.REPORT_ALL if "with-defaults" not in rpc else Mode(rpc.required("with-defaults"))
+    mode = Mode.REPORT_ALL if mode is Mode.EXPLICIT else mode
     root = operational(agent, parts)
     config = rpc.leaf("config-filter")
     origins = rpc.values("origin-filter"), rpc.values("negated-origin-filter")
     # Depth is of what all filters select, and with several filters what that is is known at the end.
-    found = await read_tree(agent, session, root, spec, mode, basic=Mode.EXPLICIT, depth=depth)
+    found = await read_tree(agent, session, root, spec, mode, basic=Mode.TRIM, depth=depth)
     sources = Sources(((INTENDED, agent.stores.running), *((part.origin, part.root) for part in reversed(parts))))
     if any(origins):
         found = with_origins(found, sources, _origin_test(agent, *origins))
