@@ -20,6 +20,7 @@ from benchmarks.jobs import Run
 from benchmarks.results import OURS, Results
 from benchmarks.servers import HERE, Login, Server, ok
 from benchmarks.start import module_names
+from mlag_agent.server.spare_memory import AFTER_SECONDS
 
 TABLE_WIDTH = 190
 """Columns; a log has more than a terminal."""
@@ -115,6 +116,7 @@ async def _lists(run: Run, stack: AsyncExitStack, counts: list[int]) -> None:
             continue
         await jobs.loads(run, OURS, session, count, run.seconds * 0.1)
         await jobs.full_reads(run, OURS, session, count, run.seconds * 0.03)
+        await asyncio.sleep(1.5 * AFTER_SECONDS)  # what the load left behind is then given back
         run.results.add(f"memory-{count}", server.resident)
         if count == max(counts):
             await jobs.stall(run, server, count)

@@ -66,7 +66,7 @@ def test_sync_show(call: Call, mlag_agent: RunningAgent) -> None:
     assert document["state"]["channel"]["up"] is False
     assert document["state"]["channel"]["statistics"][0]["type"] == "arp"
     assert document["state"]["channel"]["last_change"].endswith("Z")
-    assert document["faults"] == {"channel": "none", "peer-link": "none"}
+    assert document["faults"] == {"channel": "none", "peer-link": "none", "heartbeat": "none"}
     assert len(document["tables"][0]["digest"]) == 64
 
 

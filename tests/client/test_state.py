@@ -154,7 +154,11 @@ def test_a_full_table(mlag_agent: RunningAgent) -> None:
 def test_a_cut_channel_is_seen_and_mended(configured: Configured) -> None:
     first, second = configured()
     first.set_fault(Link.CHANNEL, Fault.CUT)
-    assert dict(first.snapshot().faults) == {Link.CHANNEL: Fault.CUT, Link.PEER_LINK: Fault.NONE}
+    assert dict(first.snapshot().faults) == {
+        Link.CHANNEL: Fault.CUT,
+        Link.PEER_LINK: Fault.NONE,
+        Link.HEARTBEAT: Fault.NONE,
+    }
     for snapshot in first.watch(interval=0.05):
         if snapshot.state is not None and not snapshot.state.channel.up:
             break

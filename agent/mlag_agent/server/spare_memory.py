@@ -10,7 +10,7 @@ import asyncio
 import ctypes
 from collections.abc import Callable
 
-__all__ = ["LONG_MESSAGE", "SpareMemory"]
+__all__ = ["AFTER_SECONDS", "LONG_MESSAGE", "SpareMemory"]
 
 LONG_MESSAGE = 1024 * 1024
 """Bytes; shorter ones leave little behind."""
