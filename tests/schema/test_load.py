@@ -628,3 +628,30 @@ def test_like_expressions_that_are_served(tmp_path: Path, expression: str) -> No
     rows = "".join(f"<r><k>{number}</k></r>" for number in range(5))
     with suppress(RpcFailure):
         library.engine.validate(f'<c xmlns="urn:a">{rows}</c>', Contents.CONFIG, lambda path, message="": None)
+
+
+@pytest.mark.parametrize(
+    ("kind", "written", "canonical"),
+    [
+        ("type uint8;", "0x1F", "31"),
+        ("type uint8;", "+5", "5"),
+        ("type int16;", "-017", "-15"),
+        ("type int8;", "-0", "0"),
+        ("type decimal64 { fraction-digits 2; }", "1.50", "1.5"),
+        ("type decimal64 { fraction-digits 2; }", "7", "7.0"),
+        ("type decimal64 { fraction-digits 2; }", "-0.00", "0.0"),
+        ("type inet:ipv6-address-no-zone;", "2001:DB8:0::1", "2001:db8::1"),
+        ("type string;", "+5", "+5"),
+    ],
+)
+def test_defaults_are_canonical(tmp_path: Path, kind: str, written: str, canonical: str) -> None:
+    """RFC 7950 section 9.1, whoever asks; libyang agrees."""
+    body = f'leaf v {{ {kind} default "{written}"; }} leaf w {{ {kind} }}'
+    write(tmp_path, "a", body, head="import ietf-inet-types { prefix inet; }")
+    library = load(tmp_path, "a")
+    assert library.tree.find("/a:v").defaults == (canonical,)
+    other = library.tree.find("/a:w")
+    assert other.type is not None
+    if not written.startswith(("0x", "-01")):  # these forms are for defaults alone (section 9.2.1)
+        text = library.engine.canonical(other, written, lambda: f'<w xmlns="urn:a">{written}</w>')
+        assert text == canonical

@@ -16,7 +16,7 @@ from mlag_agent.data.instance import InstanceNode, InstanceTree
 from mlag_agent.data.lexical import canonical_text
 from mlag_agent.data.tree import Container, Default, LeafList, ListNode, Node
 from mlag_agent.data.xpath import Budget, Expressions
-from mlag_agent.schema.nodes import Choice, Kind, Lexical, SchemaNode
+from mlag_agent.schema.nodes import Choice, Kind, SchemaNode
 
 __all__ = ["CanonicalValue", "Defaults", "DefaultsTree", "Mode"]
 
@@ -94,7 +94,7 @@ class Defaults:
 
     def _value(self, schema: SchemaNode, text: str, parent: InstanceNode | None) -> str:
         assert schema.type is not None
-        known = _integer(text) if schema.type.lexical is Lexical.INTEGER else canonical_text(schema.type, text)
+        known = canonical_text(schema.type, text)
         if known is not None or parent is None:
             return text if known is None else known
         return self._canonical(schema, text, lambda: self._document(schema, text, parent))
@@ -111,13 +111,6 @@ class Defaults:
             document = f"<{here.schema.head}>{keys}{document}{here.schema.closing}"
             here = here.parent
         return document
-
-
-def _integer(text: str) -> str:
-    """Modules may write integers in hexadecimal and octal as well (RFC 7950 section 9.2.1)."""
-    sign, digits = ("-", text[1:]) if text[:1] == "-" else ("", text.removeprefix("+"))
-    base = 16 if digits[:2] in ("0x", "0X") else 8 if digits[:1] == "0" else 10
-    return str(int(sign + digits, base))
 
 
 class DefaultsTree(InstanceTree):

@@ -18,6 +18,7 @@ from pyang import context, error, repository, syntax, xpath_lexer, xpath_parser,
 
 from mlag_agent.errors import SchemaError
 from mlag_agent.schema.constraints import ConstraintCollector, conditions
+from mlag_agent.schema.default_text import canonical_default
 from mlag_agent.schema.hazards import hazard
 from mlag_agent.schema.leafrefs import leafref_target
 from mlag_agent.schema.loaded import LoadedSchema
@@ -388,10 +389,10 @@ def _typedef_default(stmt: Any) -> Sequence[Any]:
 
 
 def _default_text(default: Any, kind: LeafType | None) -> str:
-    """A default's value; the name of an identity with its module's name (RFC 7950 section 9.10.3)."""
+    """A default's value in canonical form; the name of an identity with its module's name (RFC 7950 section 9.10.3)."""
     text = str(default.arg)
     if kind is None or not kind.prefixed:
-        return text
+        return text if kind is None else canonical_default(kind, text)
     prefix, _, name = text.rpartition(":")
     file = default.i_orig_module
     module = file.i_prefixes[prefix][0] if prefix in file.i_prefixes else file.i_modulename
