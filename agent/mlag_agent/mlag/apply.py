@@ -166,8 +166,8 @@ class Applier:
             self._discard(plan.previous_listener, keep=(keep, prepared))
             plan.previous_listener = None
         if plan.previous_heartbeat is not None:
-            prepared = None if self._prepared is None else self._prepared.heartbeat
-            self.heartbeat.drop(plan.previous_heartbeat, keep=prepared)
+            wanted = None if self._prepared is None else self._prepared.heartbeat
+            self.heartbeat.drop(plan.previous_heartbeat, keep=wanted)
 
     async def probe(self) -> None:
         """Look whether the local address is still there, and try again to get what was not to be had."""
