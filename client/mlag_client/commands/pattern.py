@@ -29,6 +29,7 @@ __all__ = [
     "Match",
     "Param",
     "Pattern",
+    "complaint",
     "quoted",
     "split_line",
 ]
@@ -238,6 +239,21 @@ class Attempt:
     def join(self, other: Attempt) -> None:
         """The further one of two; of two as far as each other, what either expects."""
         self.at(other.position, iter(other.expected.values()), other.complaint)
+
+
+def complaint(words: Sequence[str], furthest: Attempt, skipped: int = 0) -> CommandSyntaxError:
+    """Why no pattern fits: the value that is wrong, or where the line leaves all of them and what is expected there.
+
+    ``skipped``: words of the line that stand before ``words``.
+    """
+    at = furthest.position
+    if furthest.complaint:
+        return CommandSyntaxError(furthest.complaint, at + skipped)
+    line = " ".join(words)
+    options = f"expected there: {', '.join(sorted(furthest.expected)) or 'nothing more'}"
+    if at >= len(words):
+        return CommandSyntaxError(f"incomplete command: {line}", at + skipped, options)
+    return CommandSyntaxError(f"unrecognized command at {words[at]!r}: {line}", at + skipped, options)
 
 
 class Pattern:

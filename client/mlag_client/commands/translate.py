@@ -9,7 +9,7 @@ from typing import Final
 from lxml import etree
 
 from mlag_client.commands.catalogue import COMMANDS, SYSTEM, VIEWS, Command, View
-from mlag_client.commands.pattern import Attempt, Bindings, CommandSyntaxError, Match, Pattern, split_line
+from mlag_client.commands.pattern import Attempt, Bindings, CommandSyntaxError, Match, Pattern, complaint, split_line
 from mlag_client.commands.tree import KEYS, NC, Node, Place, write_config
 
 __all__ = ["Change", "Entered", "Translation", "read_line", "translate"]
@@ -123,15 +123,9 @@ def _best(
     found.sort(key=lambda item: item[0])
     if found and (len(found) == 1 or found[0][0] < found[1][0]):
         return found[0][1], found[0][2]
-    line, at = " ".join(words), furthest.position + undo
     if found:
-        raise CommandSyntaxError(f"ambiguous command: {line}", len(words) + undo)
-    if furthest.complaint:
-        raise CommandSyntaxError(furthest.complaint, at)
-    options = f"expected there: {', '.join(sorted(furthest.expected)) or 'nothing more'}"
-    if furthest.position >= len(words):
-        raise CommandSyntaxError(f"incomplete command: {line}", at, options)
-    raise CommandSyntaxError(f"unrecognized command at {words[furthest.position]!r}: {line}", at, options)
+        raise CommandSyntaxError(f"ambiguous command: {' '.join(words)}", len(words) + undo)
+    raise complaint(words, furthest, undo)
 
 
 @dataclass(slots=True)

@@ -13,7 +13,7 @@ from enum import Enum
 from typing import Final
 
 from mlag_client.commands.catalogue import COMMANDS, SYSTEM, VIEWS
-from mlag_client.commands.pattern import Attempt, CommandSyntaxError, Expectation, Match, Pattern, split_line
+from mlag_client.commands.pattern import Attempt, CommandSyntaxError, Expectation, Match, Pattern, complaint, split_line
 from mlag_client.commands.render import lines_of_view, to_lines
 from mlag_client.commands.translate import Change, Entered, Translation, read_line
 from mlag_client.commands.tree import Node, Place, read_config
@@ -100,10 +100,10 @@ class Shell:
             except CommandSyntaxError as error:
                 if found is None:
                     if attempt.position > error.position:
-                        raise _complaint(words, attempt) from None
+                        raise complaint(words, attempt) from None
                     raise
         if found is None or match is None:
-            raise _complaint(words, attempt)
+            raise complaint(words, attempt)
         return found.run(self, match.bindings)
 
     def _own(self, words: Sequence[str]) -> tuple[_Own | None, Match | None, Attempt]:
@@ -351,16 +351,6 @@ def _undo_mismatch(change: Change, candidate: Node) -> Iterator[str]:
             yield f"{leaf} is {there_leafs[leaf]}, not {value}; an undo form repeats what is configured."
         elif leaf not in there_leafs and leaf not in command.fixed:
             yield f"{leaf} is not configured, and the undo form says {value}."
-
-
-def _complaint(words: Sequence[str], attempt: Attempt) -> CommandSyntaxError:
-    at = attempt.position
-    if attempt.complaint:
-        return CommandSyntaxError(attempt.complaint, at)
-    options = f"expected there: {', '.join(sorted(attempt.expected)) or 'nothing more'}"
-    if at >= len(words):
-        return CommandSyntaxError(f"incomplete command: {' '.join(words)}", at, options)
-    return CommandSyntaxError(f"unrecognized command at {words[at]!r}: {' '.join(words)}", at, options)
 
 
 _SPAN = re.compile(r'"[^"]*"|[^\s"]+')
