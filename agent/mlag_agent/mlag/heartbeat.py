@@ -5,8 +5,7 @@ and three times in quick succession when the peer-link has failed (DOMAIN 1.1 st
 none has for the time-out. It carries what the two ends need to agree who gives way: priority, system MAC, and whether
 an uplink port works.
 
-Freshness is that of the DFS hello (``peerlink``): a start that is not known counts only when it echoes this device's
-nonce, a known one only when its sequence number has risen.
+``freshness`` says which of them count.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from mlag_agent.mlag.config import DownReason
+from mlag_agent.mlag.freshness import REPLY_GAP, Arrival, Freshness
 from mlag_agent.mlag.messages import NO_NONCE, NONCE_SIZE
 from mlag_agent.mlag.reasons import Cause
 from mlag_agent.mlag.wire import PROTOCOL_VERSION, Encoder, MessageType, ProtocolViolation, decode_datagram
@@ -30,10 +30,6 @@ _UPLINK_UP: Final = 1
 QUICK_PACKETS: Final = 3
 QUICK_GAP: Final = 0.2
 """Seconds between the quick packets."""
-REPLY_GAP: Final = 0.02
-"""Seconds between packets out of turn, as of the hello: two ends that meet cannot start a storm."""
-FORMER_NONCES: Final = 16
-"""Earlier starts of the peer that are remembered, so that their packets cannot be played back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,21 +71,17 @@ class Heartbeat:
     """Heartbeat protocol of one device; every time is in seconds of a monotonic clock."""
 
     def __init__(self, nonce: bytes, interval: float, version: int = PROTOCOL_VERSION) -> None:
-        self._nonce = nonce
+        self._fresh = Freshness(nonce)
         self._interval = interval
         self._version = version
         self._encoder = Encoder(None, version)
         self._mine: Beat | None = None
         self._timeout = 0.0
-        self._echo = NO_NONCE
         self._next: float | None = None
         self._quick: deque[float] = deque()
         self._reply_after = 0.0
         self._output: list[bytes] = []
         self._peer: Beat | None = None
-        self._peer_nonce = NO_NONCE
-        self._peer_sequence = -1
-        self._former_nonces: deque[bytes] = deque(maxlen=FORMER_NONCES)
         self._heard = 0.0
         self._violation: Cause | None = None
         self.received = 0
@@ -122,7 +114,7 @@ class Heartbeat:
             self._violation = None
         self._encoder.key = key
         self._timeout = timeout
-        self._mine = None if mine is None else replace(mine, nonce=self._nonce)
+        self._mine = None if mine is None else replace(mine, nonce=self._fresh.nonce)
         self._next = None
         self._output.clear()
         if mine is None:
@@ -182,7 +174,7 @@ class Heartbeat:
     def _send(self, now: float) -> None:
         if self._mine is None:
             return
-        beat = replace(self._mine, echo=self._echo)
+        beat = replace(self._mine, echo=self._fresh.echo)
         # Only the newest says what is true now; an older one that has not gone out yet is dropped.
         self._output = [self._encoder.encode(MessageType.HEARTBEAT, encode_beat(beat))]
         self._next = now + self._interval
@@ -201,26 +193,19 @@ class Heartbeat:
         if message.type is not MessageType.HEARTBEAT:
             raise _broken(f"message {message.type.name} is no heartbeat")
         beat = decode_beat(message.body)
-        if beat.nonce == self._nonce:
-            raise _broken("this device's own heartbeat came back")
         if beat.group_id != mine.group_id:
             raise ProtocolViolation(
                 DownReason.GROUP_MISMATCH,
                 f"this device is in DFS group {mine.group_id}, the sender in {beat.group_id}",
             )
-        known = beat.nonce == self._peer_nonce
-        if beat.nonce in self._former_nonces or (known and message.sequence <= self._peer_sequence):
-            raise _broken(f"sequence number {message.sequence} of a heartbeat was seen before")
-        self._echo = beat.nonce
-        if not known and beat.echo != self._nonce:
+        arrival = self._fresh.arrived(beat.nonce, beat.echo, message.sequence, "heartbeat")
+        if arrival is Arrival.UNPROVEN:
             self._reply(now)  # the peer's next one will echo our nonce and count
             return
-        if not known and self._peer_nonce != NO_NONCE:
-            self._former_nonces.append(self._peer_nonce)
-        newly = self._peer is None or not known
-        self._peer, self._peer_nonce, self._peer_sequence = beat, beat.nonce, message.sequence
+        newly = self._peer is None or arrival is Arrival.NEW_START
+        self._peer = beat
         self._heard = now
         self._violation = None
         self.received += 1
-        if newly or beat.echo != self._nonce:
+        if newly or beat.echo != self._fresh.nonce:
             self._reply(now)

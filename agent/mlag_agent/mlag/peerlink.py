@@ -12,13 +12,12 @@ only gives a reason a name, and it never keeps the channel from being tried: nob
 from __future__ import annotations
 
 import hmac
-from collections import deque
 from dataclasses import replace
 from typing import Final
 
 from mlag_agent.mlag.config import DownReason
+from mlag_agent.mlag.freshness import REPLY_GAP, Arrival, Freshness
 from mlag_agent.mlag.messages import (
-    NO_NONCE,
     Announcement,
     MemberAnnouncement,
     decode_announcement,
@@ -30,11 +29,6 @@ from mlag_agent.mlag.wire import PROTOCOL_VERSION, Encoder, MessageType, Protoco
 __all__ = ["PeerLink"]
 
 _LABEL: Final = b"mlag-agent dfs hello 1"
-REPLY_GAP: Final = 0.02
-"""Seconds between hellos sent out of turn: two sides that meet answer each other at once, but cannot start a storm."""
-
-FORMER_NONCES: Final = 16
-"""Earlier starts of the peer that are remembered, so that their hellos cannot be played back."""
 
 
 def _key(password: str | None) -> bytes | None:
@@ -45,21 +39,17 @@ class PeerLink:
     """Hello protocol of one device; every time is in seconds of a monotonic clock."""
 
     def __init__(self, nonce: bytes, interval: float, hold: float, version: int = PROTOCOL_VERSION) -> None:
-        self._nonce = nonce
+        self._fresh = Freshness(nonce)
         self._interval = interval
         self._hold = hold
         self._version = version
         self._encoder = Encoder(None, version)
         self._mine: Announcement | None = None
         self._members: tuple[MemberAnnouncement, ...] = ()
-        self._echo = NO_NONCE
         self._next_hello: float | None = None
         self._reply_after = 0.0
         self._output: list[bytes] = []
         self._peer: Announcement | None = None
-        self._peer_nonce = NO_NONCE
-        self._peer_sequence = -1
-        self._former_nonces: deque[bytes] = deque(maxlen=FORMER_NONCES)
         self._heard = 0.0
         self._violation: Cause | None = None
         self._unheard_until = 0.0
@@ -90,7 +80,9 @@ class PeerLink:
             self._peer = None
             self._violation = None
         self._encoder.key = key
-        self._mine = None if announcement is None else replace(announcement, nonce=self._nonce, members=self._members)
+        self._mine = (
+            None if announcement is None else replace(announcement, nonce=self._fresh.nonce, members=self._members)
+        )
         self._next_hello = None
         if announcement is not None:
             self._send(now)
@@ -145,7 +137,7 @@ class PeerLink:
 
     def _send(self, now: float) -> None:
         assert self._mine is not None
-        hello = replace(self._mine, echo=self._echo)
+        hello = replace(self._mine, echo=self._fresh.echo)
         # Only the newest says what is true now; an older one that has not gone out yet is dropped.
         self._output = [self._encoder.encode(MessageType.PEER_HELLO, encode_announcement(hello))]
         self._next_hello = now + self._interval
@@ -163,27 +155,16 @@ class PeerLink:
         if message.type is not MessageType.PEER_HELLO:
             raise ProtocolViolation(DownReason.PROTOCOL_ERROR, f"message {message.type.name} is no DFS hello")
         hello = decode_announcement(message.body)
-        if hello.nonce == self._nonce:
-            raise ProtocolViolation(DownReason.PROTOCOL_ERROR, "this device's own hello came back")
-        known = hello.nonce == self._peer_nonce
-        if hello.nonce in self._former_nonces or (known and message.sequence <= self._peer_sequence):
-            raise ProtocolViolation(
-                DownReason.PROTOCOL_ERROR, f"sequence number {message.sequence} of a hello was seen before"
-            )
-        self._echo = hello.nonce
-        if not known and hello.echo != self._nonce:
+        arrival = self._fresh.arrived(hello.nonce, hello.echo, message.sequence, "hello")
+        if arrival is Arrival.UNPROVEN:
             self._reply(now)  # the peer's next hello will echo our nonce and count
             self._unheard_until = now + self._hold
             return
-        if not known and self._peer_nonce != NO_NONCE:
-            self._former_nonces.append(self._peer_nonce)
-        newly = self._peer is None or not known
+        newly = self._peer is None or arrival is Arrival.NEW_START
         self._peer = hello
-        self._peer_nonce = hello.nonce
-        self._peer_sequence = message.sequence
         self._heard = now
         self._violation = None
         self._unheard_until = 0.0
         self.hellos_received += 1
-        if newly or hello.echo != self._nonce:
+        if newly or hello.echo != self._fresh.nonce:
             self._reply(now)
