@@ -147,7 +147,7 @@ def _mac(text: str) -> str:
 def _nodes(running: Node, data: etree._Element) -> str:
     """``display dfs-group 1 m-lag``."""
     state = _state(data)
-    blocks = ["*                  : Local node"]
+    blocks = ["*                    : Local node"]
     for node in () if state is None else state.findall(f"{{{DML}}}nodes/{{{DML}}}node"):
         local = _text(node, "is-local") == "true"
         causation = _text(node, "causation")
@@ -165,7 +165,7 @@ def _nodes(running: Node, data: etree._Element) -> str:
             "Device Type": _text(node, "device-type"),
         }
         blocks.append(f"Node {_text(node, 'node-id')}{' *' if local else ''}")
-        blocks += [f"  {label:<17}: {value}" for label, value in rows.items()]
+        blocks += [f"  {label:<19}: {value}" for label, value in rows.items()]
     return "\n".join(blocks)
 
 
