@@ -228,7 +228,7 @@ class TestDisplay:
         assert "Consistency-check" in answer(shell, "display dfs-group 1 m-lag brief")
         shown = answer(shell, "display dfs-group 1 m-lag").splitlines()
         assert shown[:2] == ["*                    : Local node", "Node 1 *"]
-        assert "  Priority         : 150" in shown
+        assert "  Priority           : 150" in shown
         assert "  Causation        : NOPEERLINK" in shown
         assert "  State              : Master" in shown
         assert re.search(r"^  System ID        : [0-9a-f]{4}(-[0-9a-f]{4}){2}$", "\n".join(shown), re.M)
