@@ -1,7 +1,7 @@
-"""``make demo``: the main job from beginning to end, against two agents in a process of their own.
+"""``make demo``: a whole M-LAG pair from command lines, against two agents in a process of their own.
 
-Everything is configured through ncclient, as any program would; the states are read through ``mlag_client``, which
-stands on ncclient too.  Ends with exit code 0, or with 1 and the step that went wrong.
+The lines go through the shell of ``mlag-client shell``, which turns them into NETCONF (ncclient); states are read
+through ``mlag_client``.  Ends with exit code 0, or with 1 and the step that went wrong.
 """
 
 from __future__ import annotations
@@ -16,33 +16,47 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
+from lxml import etree
 from rich.console import Console
 from rich.panel import Panel
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from mlag_client import DfsClient, GroupState, MlagClientError, RpcFailed, connect
+from mlag_client import DfsClient, Fault, GroupState, Link, MlagClientError, RpcFailed, connect
+from mlag_client.shell import Shell
 
 CONSOLE = Console(highlight=False)
 USER = "admin"
 ENTRIES = 2000
 PORT, WRONG_PORT = 2048, 2049
 A, B = "2001:db8:1::1", "2001:db8:1::2"
+GROUP_PASSWORD = "Secret-pw1"  # noqa: S105  # of a pair that lives for some seconds
+MEMBER = "Eth-Trunk10"
+IF = "urn:ietf:params:xml:ns:yang:ietf-interfaces"
+DML = "urn:mlag-agent:yang:dfs-m-lag"
+PATIENCE = 20.0
+"""Seconds that a state may take to come; the longest that is awaited takes about five."""
 
-GROUP = """<config xmlns="urn:ietf:params:xml:ns:netconf:base:1.0">
-  <m-lag xmlns="urn:mlag-agent:yang:dfs-m-lag"><dfs-groups><dfs-group><id>1</id>
-    <authentication><password>{password}</password></authentication>
-    <peer-link-source><ipv6>
-      <local-address>{local}</local-address><peer-address>{peer}</peer-address><tcp-port>{port}</tcp-port>
-    </ipv6></peer-link-source>
-  </dfs-group></dfs-groups></m-lag>
-</config>"""
-
-PORT_ONLY = """<config xmlns="urn:ietf:params:xml:ns:netconf:base:1.0">
-  <m-lag xmlns="urn:mlag-agent:yang:dfs-m-lag"><dfs-groups><dfs-group><id>1</id>
-    <peer-link-source><ipv6><tcp-port>{port}</tcp-port></ipv6></peer-link-source>
-  </dfs-group></dfs-groups></m-lag>
-</config>"""
+PAIR = """
+system-view
+ interface Eth-Trunk0
+  peer-link 1
+  quit
+ dfs-group 1
+  priority {priority}
+  authentication-mode hmac-sha256 password {password}
+  dual-active detection source ip {own} peer {other} udp-port 1025
+  dual-active detection delay 500
+  m-lag up-delay 2
+  peer-link source ipv6 {local} peer {peer} tcp-port {port}
+  quit
+ interface Eth-Trunk10
+  dfs-group 1 m-lag 10
+  quit
+ commit
+ quit
+"""
+"""One device, with the parameters of ``Side``.  The group comes before what needs it; one commit takes it all."""
 
 
 class DemoFailed(Exception):  # noqa: N818  # reads as what happened
@@ -51,23 +65,62 @@ class DemoFailed(Exception):  # noqa: N818  # reads as what happened
 
 @dataclass(slots=True)
 class Side:
-    """One device: its command line in the page's words, and a session to its agent."""
+    """One device: its addresses, a session to its agent, and a command line on that session."""
 
     name: str
+    priority: int
     local: str
     peer: str
     client: DfsClient
+    shell: Shell
 
-    def command(self, port: int = PORT) -> str:
+    def source(self, port: int = PORT, *, local: str | None = None, peer: str | None = None) -> str:
         """The command page's line."""
-        return f"peer-link source ipv6 {self.local} peer {self.peer} tcp-port {port}"
+        return f"peer-link source ipv6 {local or self.local} peer {peer or self.peer} tcp-port {port}"
 
-    def configure(self, config: str) -> None:
-        """edit-config into the candidate, and commit; a refused change leaves nothing behind."""
-        manager = self.client.manager
-        with manager.locked("candidate"):
-            manager.edit_config(target="candidate", config=config)
-            manager.commit()
+    def lines(self) -> list[str]:
+        """All that makes this device one of a pair."""
+        own, other = ("192.0.2.1", "192.0.2.2") if self.local == A else ("192.0.2.2", "192.0.2.1")
+        text = PAIR.format(
+            priority=self.priority, password=GROUP_PASSWORD, own=own, other=other, local=self.local, peer=self.peer,
+            port=PORT,
+        )  # fmt: skip
+        return [line.strip() for line in text.strip().splitlines()]
+
+    def type(self, *lines: str, show: bool = True) -> None:
+        """Give lines to the command line, shown behind its prompt; the first one that is refused ends the demo."""
+        for line in lines:
+            if show:
+                shown = line.replace(GROUP_PASSWORD, "********")
+                CONSOLE.print(f"  {self.shell.prompt}{shown}", markup=False, soft_wrap=True)
+            answer = self.shell.execute(line)
+            if answer.error:
+                raise DemoFailed(f"{self.name} refused '{line}': {answer.text.strip()}")
+            if answer.text and show:
+                CONSOLE.print("\n".join(f"    {row}" for row in answer.text.splitlines()), markup=False, soft_wrap=True)
+
+    def port_is_up(self, interface: str) -> bool:
+        """``oper-status`` of an interface (RFC 8343)."""
+        wanted = f'<interfaces xmlns="{IF}"><interface><name>{interface}</name><oper-status/></interface></interfaces>'
+        found = self.client.manager.get(("subtree", wanted)).data_ele
+        return str(found.findtext(f".//{{{IF}}}oper-status")) == "up"
+
+    def group_state(self) -> etree._Element:
+        """``dfs-group/state``, whole."""
+        data: etree._Element = self.client.manager.get(("subtree", f'<m-lag xmlns="{DML}"/>')).data_ele
+        return next(data.iter(f"{{{DML}}}state"))
+
+    def state_leaf(self, path: str) -> str | None:
+        """One value of the state of the group, by names joined with slashes."""
+        return self.group_state().findtext("/".join(f"{{{DML}}}{name}" for name in path.split("/")))
+
+    @property
+    def role(self) -> str | None:
+        """Of this device in the pair: ``master``, ``backup`` or none."""
+        for node in self.group_state().iter(f"{{{DML}}}node"):
+            if node.findtext(f"{{{DML}}}is-local") == "true":
+                return node.findtext(f"{{{DML}}}role")
+        return None
 
 
 @contextmanager
@@ -78,7 +131,7 @@ def agents(password: str) -> Iterator[list[int]]:
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)  # noqa: S603  # our own
     try:
         assert process.stdout is not None
-        ports = []
+        ports: list[int] = []
         while len(ports) < 2:
             line = process.stdout.readline()
             if not line:
@@ -97,21 +150,19 @@ def step(title: str) -> None:
     CONSOLE.print(f"\n[bold cyan]{title}[/]", soft_wrap=True)
 
 
-def refused(side: Side, what: str, config: str) -> None:
-    """Show that a change is refused, with the agent's own words."""
+def refused(side: Side, *lines: str) -> None:
+    """Show that the commit of these lines is refused, in the agent's own words, and leaves nothing behind."""
     before = side.client.manager.get_config("running").data_xml
-    try:
-        side.configure(config)
-    except Exception as error:  # ncclient's RPCError; anything else is shown below
-        errors = getattr(error, "errors", None) or [error]
-        CONSOLE.print(f"  [yellow]refused[/] {what}")
-        for item in errors:
-            tag = getattr(item, "app_tag", None) or getattr(item, "tag", "?")
-            CONSOLE.print(f"     [red]{tag}[/]: {getattr(item, 'message', item)}", soft_wrap=True)
-        if side.client.manager.get_config("running").data_xml != before:
-            raise DemoFailed("a refused change has altered running") from error
-        return
-    raise DemoFailed(f"{what} was accepted")
+    side.type("system-view", "dfs-group 1", *lines[:-1], show=False)
+    CONSOLE.print(f"  {side.shell.prompt}{lines[-1]}", markup=False, soft_wrap=True)
+    answers = [side.shell.execute(line) for line in (lines[-1], "commit")]
+    if not any(answer.error for answer in answers):
+        raise DemoFailed(f"'{lines[-1]}' was accepted")
+    for row in (row for answer in answers for row in answer.text.splitlines()):
+        CONSOLE.print(f"     {row.strip()}", style="yellow", markup=False, soft_wrap=True)
+    side.type("clear configuration candidate", "return", show=False)
+    if side.client.manager.get_config("running").data_xml != before:
+        raise DemoFailed("a refused change has altered running")
 
 
 def show_states(sides: list[Side]) -> list[GroupState]:
@@ -130,15 +181,25 @@ def show_states(sides: list[Side]) -> list[GroupState]:
     return states
 
 
-def await_both(sides: list[Side], wanted: Callable[[GroupState], bool], what: str, timeout: float = 15.0) -> None:
-    """Until both devices show it."""
-    deadline = time.monotonic() + timeout
+def await_both(sides: list[Side], wanted: Callable[[GroupState], bool], what: str) -> None:
+    """Until the state of the group is so on both devices."""
+    deadline = time.monotonic() + PATIENCE
     for side in sides:
         for snapshot in side.client.watch(interval=0.1):
             if snapshot.state is not None and wanted(snapshot.state):
                 break
             if time.monotonic() > deadline:
-                raise DemoFailed(f"{side.name} did not show {what} within {timeout:g} s")
+                raise DemoFailed(f"{side.name} did not show {what} within {PATIENCE:g} s")
+
+
+def await_all(side: Side, wanted: Callable[[], bool], what: str) -> None:
+    """Until ``wanted`` holds; looked at whenever the device's state may have changed, ten times a second at most."""
+    deadline = time.monotonic() + PATIENCE
+    for _ in side.client.watch(interval=0.1):
+        if wanted():
+            return
+        if time.monotonic() > deadline:
+            raise DemoFailed(f"{what}: not within {PATIENCE:g} s")
 
 
 def learn_and_synchronise(sides: list[Side]) -> None:
@@ -177,6 +238,46 @@ def show_tables(sides: list[Side]) -> None:
     CONSOLE.print("  both tables are equal")
 
 
+def refusals(side: Side, busy_port: int) -> None:
+    """What the command page refuses."""
+    refused(side, side.source(80, local="FE80::1"))
+    refused(side, side.source(peer="2001:DB8:1:0:0:0:0:1"))
+    refused(side, side.source(busy_port))
+
+
+def bring_up(first: Side, second: Side) -> None:
+    """The whole pair from command lines: the first device shown, the second mirrored."""
+    first.type(*first.lines())
+    CONSOLE.print(f"  ... and {second.name}, mirrored, with priority {second.priority}")
+    second.type(*second.lines(), show=False)
+    sides = [first, second]
+    await_both(sides, lambda state: state.channel.up, "the channel up")
+    await_all(first, lambda: first.role == "master" and second.role == "backup", "Master and Backup elected")
+    await_all(first, lambda: all(s.state_leaf("heartbeat/status") == "ok" for s in sides), "heartbeats on both sides")
+    await_all(first, lambda: all(s.port_is_up(MEMBER) for s in sides), "the member interfaces up")
+    await_all(first, lambda: first.state_leaf("m-lags/m-lag/peer-status") == "active", "the M-LAG active on both sides")
+    first.type("display dfs-group 1 m-lag", "display dfs-group 1 m-lag brief")
+    show_states(sides)
+
+
+def break_and_mend(master: Side, backup: Side) -> None:
+    """The peer-link is cut while heartbeats arrive: the Backup's ports go error-down; mended, they come back."""
+    master.client.set_fault(Link.PEER_LINK, Fault.CUT)
+    await_all(backup, lambda: not backup.port_is_up(MEMBER), "the Backup's member interface error-down")
+    if not master.port_is_up(MEMBER):
+        raise DemoFailed("the Master's member interface went down too")
+    backup.type("display dfs-group 1 heartbeat", "display dfs-group 1 m-lag up-delay")
+    CONSOLE.print(f"  {MEMBER}: up on the Master, error-down on the Backup")
+
+    step("8  the peer-link is mended: they pair again, and the ports come back after the up-delay")
+    master.client.set_fault(Link.PEER_LINK, Fault.NONE)
+    await_all(backup, lambda: backup.port_is_up(MEMBER), "the Backup's member interface up again")
+    await_all(backup, lambda: master.role == "master" and backup.role == "backup", "the roles as before")
+    await_both([master, backup], lambda state: state.channel.up, "the channel up")
+    backup.type("display dfs-group 1 m-lag brief")
+    show_tables([master, backup])
+
+
 def run(password: str) -> None:
     """The demo."""
     started = time.monotonic()
@@ -186,43 +287,42 @@ def run(password: str) -> None:
         sides = []
         for number, (port, local, peer) in enumerate(zip(ports, (A, B), (B, A), strict=True), 1):
             client = stack.enter_context(connect("127.0.0.1", port, USER, password, hostkey_verify=False))
-            sides.append(Side(f"device-{number}", local, peer, client))
-            CONSOLE.print(f"  device-{number}: NETCONF over SSH on 127.0.0.1 port {port}")
+            name = f"device-{number}"
+            sides.append(Side(name, (150, 100)[number - 1], local, peer, client, Shell(client.session, name)))
+            CONSOLE.print(f"  {name}: NETCONF over SSH on 127.0.0.1 port {port}")
         first, second = sides
 
         step("2  what the command page refuses, the agent refuses, and says why")
-        good = {"password": "Secret-pw1", "local": A, "peer": B, "port": PORT}
-        bad = good | {"local": "FE80::1", "port": 80}
-        refused(first, "a link-local source and a well-known port", GROUP.format(**bad))
-        refused(first, "one address twice, in two spellings", GROUP.format(**good | {"peer": "2001:DB8:1:0:0:0:0:1"}))
-        refused(first, "a port that is in use (the agent's own)", GROUP.format(**good | {"port": ports[0]}))
+        refusals(first, ports[0])
 
-        step("3  the example of the command page, and its mirror")
-        for side in sides:
-            side.configure(GROUP.format(password="Secret-pw1", local=side.local, peer=side.peer, port=PORT))  # noqa: S106
-            CONSOLE.print(f"  [~{side.name}-dfs-group-1] {side.command()}", soft_wrap=True)
-        await_both(sides, lambda state: state.channel.up, "the channel up")
-        show_states(sides)
+        step("3  the pair, line by line: peer-link, priority, authentication, heartbeat, channel, a member")
+        bring_up(first, second)
 
         step(f"4  each device learns {ENTRIES:,} ARP and ND entries; they cross the channel (limit 2,000/s each)")
         learn_and_synchronise(sides)
         show_tables(sides)
 
         step("5  a wrong port on one side is named on both")
-        second.configure(PORT_ONLY.format(port=WRONG_PORT))
-        CONSOLE.print(f"  [~{second.name}-dfs-group-1] {second.command(WRONG_PORT)}", soft_wrap=True)
+        second.type("system-view", "dfs-group 1", show=False)
+        second.type(second.source(WRONG_PORT), "commit")
         await_both(sides, lambda state: state.channel.down_reason == "port-mismatch", "port-mismatch")
         show_states(sides)
 
         step("6  repaired")
-        second.configure(PORT_ONLY.format(port=PORT))
+        second.type(second.source(), "commit")
+        second.type("return", show=False)
         await_both(sides, lambda state: state.channel.up, "the channel up again")
         show_states(sides)
         show_tables(sides)
+
+        step("7  the peer-link is cut while heartbeats arrive: split brain")
+        break_and_mend(first, second)
     CONSOLE.print(
         Panel.fit(
-            f"3 refusals, 1 channel, 2 x {ENTRIES:,} entries synchronised, 1 mismatch named on both sides and mended\n"
-            f"in {time.monotonic() - started:.1f} s.  Next: [bold]make run[/] leaves a pair running for you.",
+            f"3 refusals, 1 pair from command lines, 2 x {ENTRIES:,} entries synchronised,\n"
+            "1 mismatch named on both sides and mended, 1 split brain and its recovery,\n"
+            f"in {time.monotonic() - started:.1f} s.  Next: [bold]make run[/] leaves a pair running for you,\n"
+            "and [bold]mlag-client shell[/] is its command line.",
             border_style="green",
         )
     )

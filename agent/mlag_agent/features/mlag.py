@@ -14,6 +14,7 @@ from mlag_agent.datastore.subscriber import ChangeSet
 from mlag_agent.errors import ApplyRefused, ErrorTag, RpcError, RpcFailure
 from mlag_agent.features.base import Agent, Feature, StateProvider
 from mlag_agent.features.mlag_members import member_state
+from mlag_agent.features.mlag_statistics import fault_rows, reset_handlers, statistics_state
 from mlag_agent.features.ports import configured_ports
 from mlag_agent.mlag import (
     ChannelConfig,
@@ -220,12 +221,17 @@ class EngineSubscriber:
 def feature(engine: Engine, model: DeviceModel) -> Feature:
     """The module with the features of the device's model."""
 
-    def read(agent: Agent) -> Mapping[str, Any]:
+    def groups(agent: Agent, state: Mapping[str, Any]) -> Mapping[str, Any]:
         m_lag = agent.stores.running.named("m-lag")
-        groups = m_lag.container("dfs-groups") if isinstance(m_lag, Container) else None
-        state = engine.state()
-        rows = groups.entries("dfs-group") if groups is not None else ()
-        return {"dfs-groups": {"dfs-group": [{"id": row.leaf("id"), "state": _state(state)} for row in rows]}}
+        holder = m_lag.container("dfs-groups") if isinstance(m_lag, Container) else None
+        rows = holder.entries("dfs-group") if holder is not None else ()
+        return {"dfs-groups": {"dfs-group": [{"id": row.leaf("id"), "state": state} for row in rows]}}
+
+    def read(agent: Agent) -> Mapping[str, Any]:
+        return groups(agent, {**_state(engine.state()), "fault": lambda: fault_rows(engine)})
+
+    def read_statistics(agent: Agent) -> Mapping[str, Any]:
+        return groups(agent, {"statistics": lambda: statistics_state(engine)})
 
     return Feature(
         name="dfs-m-lag",
@@ -236,7 +242,11 @@ def feature(engine: Engine, model: DeviceModel) -> Feature:
             ModuleRequest(model.deviations),
             ModuleRequest("ietf-network-instance"),
         ),
-        state=(StateProvider("/dfs-m-lag:m-lag", read, tells=True),),
+        rpcs=reset_handlers(engine),
+        state=(
+            StateProvider("/dfs-m-lag:m-lag", read, tells=True),
+            StateProvider("/dfs-m-lag:m-lag", read_statistics),
+        ),
     )
 
 

@@ -27,6 +27,7 @@ from mlag_agent.mlag.state import (
     PairRole,
     UnpairedPort,
 )
+from mlag_agent.mlag.statistics import PacketType
 
 __all__ = ["DualActiveDetection"]
 
@@ -83,6 +84,10 @@ class DualActiveDetection:
             port.set_peer(config.heartbeat.peer_address)
             if config.heartbeat.peer_address is not None:
                 mine = replace(self._beat(config), udp_port=port.port)
+            if config.detection is not None and config.detection.family == 6:
+                self.heartbeat.packet_type = PacketType.IPV6_HEART
+            else:
+                self.heartbeat.packet_type = PacketType.IPV4_HEART
         timeout = 0.0 if config is None else config.heartbeat.timeout
         self.heartbeat.configure(mine, None if config is None else config.password, timeout, self._now())
         self._send()
@@ -143,6 +148,11 @@ class DualActiveDetection:
     def port_up(self, port: PortConfig) -> bool:
         """Whether a port is up: not shut down, working, and not error-down."""
         return port.enabled and self._port_works.get(port.name, True) and not self.error_down(port)
+
+    def works(self, name: str) -> bool:
+        """Whether a port is up, by its name; one that is not configured has no fault."""
+        ports = () if self._config is None else self._config.ports
+        return all(self.port_up(port) for port in ports if port.name == name)
 
     def announced(self) -> tuple[MemberAnnouncement, ...]:
         """What the hello says of the member interfaces."""
@@ -246,8 +256,9 @@ class DualActiveDetection:
     def _send(self) -> None:
         for datagram in self.heartbeat.datagrams_to_send():
             if self._port is not None:
-                self._port.send(datagram)
-                self._sent += self._port.send_error is None
+                error = self._port.send(datagram)
+                self._sent += error is None
+                self.heartbeat.counters.count_sent((self.heartbeat.packet_type,), error)
 
     def _tell(self) -> None:
         ok = self.heartbeat.ok

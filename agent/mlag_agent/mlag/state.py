@@ -18,6 +18,7 @@ from mlag_agent.mlag.config import (
     Role,
     Unpaired,
 )
+from mlag_agent.mlag.statistics import PacketType
 
 __all__ = [
     "AuthenticationFailure",
@@ -393,20 +394,28 @@ class PeerLinkDown:
 
 @dataclass(frozen=True, slots=True)
 class EntryLimit:
-    """A table was full and refused an entry; given once until there is room again. ``capacity`` in entries."""
+    """A table was full and refused entries, of the first message ``dropped``; given once until there is room again.
+
+    ``capacity`` in entries.
+    """
 
     at: datetime
     type: EntryType
     capacity: int
+    dropped: int
 
 
 @dataclass(frozen=True, slots=True)
 class AuthenticationFailure:
-    """A packet was dropped for its digest; given once for each run of failures on a link."""
+    """A packet was dropped for its digest; given once for each run of failures on a link.
+
+    ``packet`` is the type of the last of them, as it says itself.
+    """
 
     at: datetime
     link: Link
     detail: str
+    packet: PacketType | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -227,11 +227,11 @@ class TestDisplay:
         ]  # fmt: skip
         assert "Consistency-check" in answer(shell, "display dfs-group 1 m-lag brief")
         shown = answer(shell, "display dfs-group 1 m-lag").splitlines()
-        assert shown[:2] == ["*                  : Local node", "Node 1 *"]
-        assert "  Priority         : 150" in shown
-        assert "  Causation        : NOPEERLINK" in shown
-        assert "  State            : Master" in shown
-        assert re.search(r"^  System ID        : [0-9a-f]{4}(-[0-9a-f]{4}){2}$", "\n".join(shown), re.M)
+        assert shown[:3] == ["*                    : Local node", "Heart beat state     : Lost", "Node 1 *"]
+        assert "  Priority           : 150" in shown
+        assert "  Causation          : NOPEERLINK" in shown
+        assert "  State              : Master" in shown
+        assert re.search(r"^  System ID          : [0-9a-f]{4}(-[0-9a-f]{4}){2}$", "\n".join(shown), re.M)
 
     def test_history_holds_no_password(self, shell: Shell) -> None:
         run(shell, "system-view", "dfs-group 1", "authentication-mode hmac-sha256 password Secret-12")
