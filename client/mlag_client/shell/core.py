@@ -20,6 +20,8 @@ from mlag_client.commands.tree import Node, Place, read_config
 from mlag_client.errors import RpcFailed
 from mlag_client.session import Session
 from mlag_client.shell import display
+from mlag_client.shell.registered import DISPLAYS, RESETS
+from mlag_client.shell.registry import Display, Reset
 
 __all__ = ["Answer", "Mode", "Shell"]
 
@@ -241,11 +243,6 @@ class Shell:
             return Answer("\n".join(display.changes(self.tree("running"), self.tree("candidate"))))
         return Answer(_configuration(self.tree("candidate")))
 
-    def display_group(self, given: Mapping[str, str]) -> Answer:
-        """The ``display dfs-group`` family: configuration in force, and state."""
-        what = given.get("what", "")
-        return Answer(display.GROUP[what](self.tree("running"), self.session.get(display.STATE_FILTER())))
-
     def display_history(self, given: Mapping[str, str]) -> Answer:
         """``display history-command``: without lines that hold a password."""
         return Answer("\n".join(f"  {line}" for line in self._history))
@@ -300,6 +297,30 @@ _ALL = frozenset(Mode)
 _CONFIGURING = frozenset({Mode.TWO_STAGE, Mode.IMMEDIATE})
 _STAGED = frozenset({Mode.TWO_STAGE})
 
+_SHOW: Final = "Show state and configuration"
+
+
+def _of_display(command: Display) -> _Own:
+    """A registered display command: configuration in force, and state."""
+
+    def run(shell: Shell, given: Mapping[str, str]) -> Answer:
+        data = shell.session.get(display.STATE_FILTER())
+        return Answer(command.show(shell.tree("running"), data, given))
+
+    return _Own(_ALL, command.pattern, _SHOW, run)
+
+
+def _of_reset(command: Reset) -> _Own:
+    """A registered reset command: an operation, in force at once."""
+
+    def run(shell: Shell, given: Mapping[str, str]) -> Answer:
+        shell.session.rpc(command.rpc(given))
+        return Answer()
+
+    modes = _ALL if command.everywhere else frozenset({Mode.USER})
+    return _Own(modes, command.pattern, "Set counters or a record back", run)
+
+
 _OWN: Final = (
     _Own(frozenset({Mode.USER}), Pattern("system-view [<how:=immediately>]"), "Configure the device",
          Shell.system_view),
@@ -309,16 +330,13 @@ _OWN: Final = (
          "Put the candidate in force", Shell.commit),
     _Own(_STAGED, Pattern("abort trial [persist <persist:word>]"), "End a trial", Shell.abort),
     _Own(_STAGED, Pattern("clear configuration candidate"), "Drop what is not committed", Shell.clear),
-    _Own(_CONFIGURING, Pattern("display this"), "Show what is in force", Shell.display_this),
-    _Own(_ALL, Pattern("display current-configuration"), "Show what is in force", Shell.display_current),
-    _Own(_CONFIGURING, Pattern("display configuration candidate [<what:=merge|changes>]"), "Show what is in force",
+    _Own(_CONFIGURING, Pattern("display this"), _SHOW, Shell.display_this),
+    _Own(_ALL, Pattern("display current-configuration"), _SHOW, Shell.display_current),
+    _Own(_CONFIGURING, Pattern("display configuration candidate [<what:=merge|changes>]"), _SHOW,
          Shell.display_candidate),
-    _Own(_ALL, Pattern("display history-command"), "Show what is in force", Shell.display_history),
-    _Own(_ALL, Pattern("display dfs-group [1]"), "Show what is in force", Shell.display_group),
-    _Own(_ALL, Pattern("display dfs-group 1 m-lag <what:=brief|up-delay>"), "Show what is in force",
-         Shell.display_group),
-    _Own(_ALL, Pattern("display dfs-group 1 <what:=m-lag|peer-link|heartbeat|sync-channel>"), "Show what is in force",
-         Shell.display_group),
+    _Own(_ALL, Pattern("display history-command"), _SHOW, Shell.display_history),
+    *map(_of_display, DISPLAYS),
+    *map(_of_reset, RESETS),
 )  # fmt: skip
 
 

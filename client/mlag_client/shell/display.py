@@ -5,15 +5,30 @@ What the agent does not know is ``--``, as on the device.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from lxml import etree
 
+from mlag_client.commands.pattern import Pattern
 from mlag_client.commands.render import to_lines
 from mlag_client.commands.tree import DML, Node
+from mlag_client.shell.registry import Display
 
-__all__ = ["GROUP", "STATE_FILTER", "changes"]
+__all__ = [
+    "DISPLAYS",
+    "NONE",
+    "PUBLIC",
+    "STATE_FILTER",
+    "both_sides",
+    "changes",
+    "columns",
+    "mac",
+    "members_of",
+    "state_of",
+    "table",
+    "text_of",
+]
 
 NONE: Final = "--"
 PUBLIC: Final = "public net"
@@ -69,20 +84,23 @@ def _group_node(root: Node) -> Node | None:
     return root.find((("m-lag", ""), ("dfs-groups", ""), ("dfs-group", "1")))
 
 
-def _state(data: etree._Element) -> etree._Element | None:
+def state_of(data: etree._Element) -> etree._Element | None:
+    """``dfs-group/state``; None without a group."""
     return next(data.iter(f"{{{DML}}}state"), None)
 
 
-def _text(state: etree._Element | None, *names: str) -> str:
+def text_of(state: etree._Element | None, *names: str, default: str = NONE) -> str:
+    """The value below ``state`` by names of ``dfs-m-lag``; ``default`` when there is none."""
     found = None if state is None else state.find("/".join(f"{{{DML}}}{name}" for name in names))
-    return NONE if found is None or not found.text else found.text
+    return default if found is None or not found.text else found.text
 
 
-def _table(rows: Mapping[str, str]) -> str:
+def table(rows: Mapping[str, str]) -> str:
+    """A label and its value in each line."""
     return "\n".join(f"{label:<40}: {value}" for label, value in rows.items())
 
 
-def _group(running: Node, data: etree._Element) -> str:
+def _group(running: Node, data: etree._Element, given: Mapping[str, str]) -> str:
     """``display dfs-group 1``."""
     group = _group_node(running)
     if group is None:
@@ -92,14 +110,14 @@ def _group(running: Node, data: etree._Element) -> str:
     up_delay = _leaf(group, "up-delay", "delay", default="240")
     interval = _leaf(group, "up-delay", "recovery-interval", default="0")
     mode = _leaf(group, "consistency-check", "mode", default="disable")
-    return _table(
+    return table(
         {
             "Dfs-Group ID": "1",
             "Priority": _leaf(group, "priority", default="100"),
             "Dual-active Address": _leaf(group, "dual-active-detection", form, "local-address"),
             "VPN-Instance": _leaf(group, "dual-active-detection", form, "vpn-instance", default=PUBLIC),
-            "System ID": _mac(_text(_state(data), "system-id")),
-            "SysName": _text(_state(data), "sys-name"),
+            "System ID": mac(text_of(state_of(data), "system-id")),
+            "SysName": text_of(state_of(data), "sys-name"),
             "Up-delay/Interval(s)": f"{up_delay}/{interval}",
             "Switch-delay": _leaf(group, "lacp-switch-delay", default="0"),
             "Configuration consistency check": NONE if mode == "disable" else mode,
@@ -107,18 +125,16 @@ def _group(running: Node, data: etree._Element) -> str:
     )
 
 
-def _peer_link(running: Node, data: etree._Element) -> str:
+def _peer_link(running: Node, data: etree._Element, given: Mapping[str, str]) -> str:
     """``display dfs-group 1 peer-link``."""
     interfaces = running.find((("interfaces", ""),))
-    rows = []
+    rows = [("Peer-link Id", "Port Name", "Port State", "Link Type")]
     for (name, key), node in (interfaces.children if interfaces else {}).items():
         link = node.find((("m-lag", ""), ("peer-link", "")))
         if name == "interface" and link is not None:
             kind = "Virtual link" if link.find((("virtual-link", ""),)) else "Physical link"
-            rows.append((key, _text(_state(data), "peer-link", "oper-status").capitalize(), kind))
-    head = f"{'Peer-link Id':<14}{'Port Name':<24}{'Port State':<12}Link Type"
-    lines = [f"{'1':<14}{name:<24}{state:<12}{kind}" for name, state, kind in rows]
-    return "\n".join([f"Total Interface(s) : {len(rows)}", "-" * 66, head, "-" * 66, *lines, "-" * 66])
+            rows.append(("1", key, text_of(state_of(data), "peer-link", "oper-status").capitalize(), kind))
+    return "\n".join([f"Total Interface(s) : {len(rows) - 1}", *columns((14, 24, 12, 0), rows)])
 
 
 _CAUSATIONS: Final = {
@@ -138,64 +154,108 @@ _CAUSATIONS: Final = {
 }
 
 
-def _mac(text: str) -> str:
+def mac(text: str) -> str:
     """``hhhh-hhhh-hhhh``, as the device writes it."""
     digits = text.replace(":", "")
     return "-".join(digits[at : at + 4] for at in (0, 4, 8)) if len(digits) == 12 else text
 
 
-def _nodes(running: Node, data: etree._Element) -> str:
+def _nodes(running: Node, data: etree._Element, given: Mapping[str, str]) -> str:
     """``display dfs-group 1 m-lag``."""
-    state = _state(data)
-    blocks = ["*                    : Local node"]
+    state = state_of(data)
+    blocks = [f"{'*':<21}: Local node", f"{'Heart beat state':<21}: {_heartbeat_status(state)}"]
     for node in () if state is None else state.findall(f"{{{DML}}}nodes/{{{DML}}}node"):
-        local = _text(node, "is-local") == "true"
-        causation = _text(node, "causation")
-        vpn = _text(node, "vpn-instance")
+        local = text_of(node, "is-local") == "true"
+        causation = text_of(node, "causation")
+        vpn = text_of(node, "vpn-instance")
         rows = {
-            "Dfs-Group ID": _text(node, "dfs-group-id"),
-            "Priority": _text(node, "priority"),
-            "Dual-active Address": _text(node, "dual-active-address"),
+            "Dfs-Group ID": text_of(node, "dfs-group-id"),
+            "Priority": text_of(node, "priority"),
+            "Dual-active Address": text_of(node, "dual-active-address"),
             "VPN-Instance": PUBLIC if vpn == NONE else vpn,
-            "State": _text(node, "role").capitalize(),
+            "State": text_of(node, "role").capitalize(),
             "Causation": _CAUSATIONS.get(causation, "-"),
-            "System ID": _mac(_text(node, "system-id")),
-            "SysName": _text(node, "sys-name"),
-            "Version": _text(node, "version"),
-            "Device Type": _text(node, "device-type"),
+            "System ID": mac(text_of(node, "system-id")),
+            "SysName": text_of(node, "sys-name"),
+            "Version": text_of(node, "version"),
+            "Device Type": text_of(node, "device-type"),
         }
-        blocks.append(f"Node {_text(node, 'node-id')}{' *' if local else ''}")
+        blocks.append(f"Node {text_of(node, 'node-id')}{' *' if local else ''}")
         blocks += [f"  {label:<19}: {value}" for label, value in rows.items()]
     return "\n".join(blocks)
 
 
-def _up_delay(running: Node, data: etree._Element) -> str:
+def members_of(data: etree._Element, node: str) -> list[etree._Element]:
+    """The rows of ``m-lags/m-lag`` of a node of the pair, as the agent orders them."""
+    state = state_of(data)
+    rows = [] if state is None else state.findall(f"{{{DML}}}m-lags/{{{DML}}}m-lag")
+    return [row for row in rows if text_of(row, "node-id") == node]
+
+
+def _local_node(data: etree._Element) -> str:
+    """The number of this device in the pair; 1 while there is no pair."""
+    state = state_of(data)
+    nodes = [] if state is None else state.findall(f"{{{DML}}}nodes/{{{DML}}}node")
+    return next((text_of(n, "node-id") for n in nodes if text_of(n, "is-local") == "true"), "1")
+
+
+def both_sides(own: str, other: str, *, local: bool) -> str:
+    """``OWN(*)-OTHER``: the node of the row comes first, the star is on this device's side (DOMAIN.md 3.1)."""
+    return f"{own}(*)-{other}" if local else f"{own}-{other}(*)"
+
+
+def _status(row: etree._Element, *, local: bool) -> str:
+    """Traffic is not reachable over a device that is no partner, or has no interface in this M-LAG."""
+    other = text_of(row, "peer-status")
+    return both_sides(text_of(row, "local-status"), "inactive" if other == NONE else other, local=local)
+
+
+def _members(running: Node, data: etree._Element, given: Mapping[str, str]) -> str:
+    """``display dfs-group 1 node N m-lag``: one block for each member interface of that node."""
+    local = given["node"] == _local_node(data)
+    others = {text_of(row, "id"): row for row in members_of(data, "2" if given["node"] == "1" else "1")}
+    blocks = ["* - Local node"]
+    for row in members_of(data, given["node"]):
+        role = text_of(row, "member-port-role").capitalize()
+        other = text_of(others.get(text_of(row, "id")), "member-port-role", default="invalid").capitalize()
+        rows = {
+            "M-Lag ID": text_of(row, "id"),
+            "Interface": text_of(row, "if-name"),
+            "Port State": text_of(row, "port-state").capitalize(),
+            "Status": _status(row, local=local),
+            "Member Port Role": both_sides(role, other, local=local),
+        }
+        blocks += ["", *(f"{label:<21}: {value}" for label, value in rows.items())]
+    return "\n".join(blocks)
+
+
+def columns(widths: tuple[int, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """Lines of a table: the head between two rulers, the rows, and a ruler; all as wide as ``widths`` and the head."""
+    lines = ["".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    ruler = "-" * max(map(len, lines))
+    return [ruler, lines[0], ruler, *lines[1:], ruler]
+
+
+def _up_delay(running: Node, data: etree._Element, given: Mapping[str, str]) -> str:
     """``display dfs-group 1 m-lag up-delay``."""
-    state = _state(data)
-    widths = (12, 24, 14, 14, 0)
-    head = ("M-LAG ID", "Interface", "Port State", "Error-Down", "Recovery Countdown(s)")
-    rows = [head]
-    for row in () if state is None else state.findall(f"{{{DML}}}m-lags/{{{DML}}}m-lag"):
-        if _text(row, "node-id") == "1":
-            down = "Yes" if _text(row, "error-down") == "true" else "No"
-            port = _text(row, "port-state").capitalize()
-            rows.append((_text(row, "id"), _text(row, "if-name"), port, down, _text(row, "recovery-countdown")))
-    lines = ["".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return "\n".join(["-" * 84, lines[0], "-" * 84, *lines[1:], "-" * 84])
+    rows = [("M-LAG ID", "Interface", "Port State", "Error-Down", "Recovery Countdown(s)")]
+    for row in members_of(data, _local_node(data)):
+        down = "Yes" if text_of(row, "error-down") == "true" else "No"
+        port = text_of(row, "port-state").capitalize()
+        rows.append((text_of(row, "id"), text_of(row, "if-name"), port, down, text_of(row, "recovery-countdown")))
+    return "\n".join(columns((12, 24, 14, 14, 0), rows))
 
 
-def _brief(running: Node, data: etree._Element) -> str:
-    """``display dfs-group 1 m-lag brief``: the star marks this device; configurations are not compared yet."""
-    state = _state(data)
-    widths = (12, 24, 14, 26, 0)
+def _brief(running: Node, data: etree._Element, given: Mapping[str, str]) -> str:
+    """``display dfs-group 1 [node N] m-lag brief``: of this device unless a node is named."""
+    here = _local_node(data)
+    node = given.get("node", here)
     rows = [("M-Lag ID", "Interface", "Port State", "Status", "Consistency-check")]
-    for row in () if state is None else state.findall(f"{{{DML}}}m-lags/{{{DML}}}m-lag"):
-        if _text(row, "node-id") == "1":
-            status = f"{_text(row, 'local-status')}(*)-{_text(row, 'peer-status')}"
-            port = _text(row, "port-state").capitalize()
-            rows.append((_text(row, "id"), _text(row, "if-name"), port, status, NONE))
-    lines = ["".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return "\n".join(["* - Local node", "-" * 94, lines[0], "-" * 94, *lines[1:], "-" * 94])
+    for row in members_of(data, node):
+        port = text_of(row, "port-state").capitalize()
+        status = _status(row, local=node == here)
+        rows.append((text_of(row, "id"), text_of(row, "if-name"), port, status, NONE))
+    return "\n".join(["* - Local node", *columns((12, 24, 14, 26, 0), rows)])
 
 
 _END_LABELS: Final = {
@@ -209,19 +269,23 @@ _END_LABELS: Final = {
 }
 
 
-def _heartbeat(running: Node, data: etree._Element) -> str:
+def _heartbeat_status(state: etree._Element | None) -> str:
+    status = text_of(state, "heartbeat", "status")
+    return NONE if status == NONE else "OK" if status == "ok" else "Lost"
+
+
+def _heartbeat(running: Node, data: etree._Element, given: Mapping[str, str]) -> str:
     """``display dfs-group 1 heartbeat``; the peer's values are known while its heartbeats arrive."""
-    state = _state(data)
-    status = _text(state, "heartbeat", "status")
-    lines = [f"{'Heart beat status':<22}: {NONE if status == NONE else 'OK' if status == 'ok' else 'Lost'}"]
-    found = {} if state is None else {_text(end, "side"): end for end in state.findall(_ENDS)}
+    state = state_of(data)
+    lines = [f"{'Heart beat status':<22}: {_heartbeat_status(state)}"]
+    found = {} if state is None else {text_of(end, "side"): end for end in state.findall(_ENDS)}
     for side in ("local", "peer"):
         lines.append(f"{side.capitalize()}:")
         for label, leaf in _END_LABELS.items():
-            value = _text(found.get(side), leaf)
+            value = text_of(found.get(side), leaf)
             if leaf == "vpn-instance" and side in found and value == NONE:
                 value = PUBLIC
-            value = _mac(value) if leaf == "system-id" else value.capitalize() if leaf == "hb-role" else value
+            value = mac(value) if leaf == "system-id" else value.capitalize() if leaf == "hb-role" else value
             lines.append(f"  {label:<20}: {value}")
     return "\n".join(lines)
 
@@ -242,28 +306,26 @@ _CHANNEL_LABELS: Final = {
 }
 
 
-def _sync_channel(running: Node, data: etree._Element) -> str:
+def _sync_channel(running: Node, data: etree._Element, given: Mapping[str, str]) -> str:
     """The project's own: no display command of the device shows the channel (DOMAIN.md 1.2)."""
-    state = _state(data)
-    text = _table({label: _text(state, "sync-channel", leaf) for label, leaf in _CHANNEL_LABELS.items()})
+    state = state_of(data)
+    text = table({label: text_of(state, "sync-channel", leaf) for label, leaf in _CHANNEL_LABELS.items()})
     head = f"{'Type':<6}{'Sent':>12}{'Received':>12}{'Withdrawn':>12}{'Dropped':>12}{'Pending':>12}"
     rows = []
     path = f"{{{DML}}}sync-channel/{{{DML}}}entry-statistics"
     for row in () if state is None else state.findall(path):
-        leafs = [_text(row, leaf) for leaf in ("sent", "received", "withdrawn", "dropped-capacity", "pending")]
-        rows.append(f"{_text(row, 'type').upper():<6}" + "".join(f"{leaf:>12}" for leaf in leafs))
+        leafs = [text_of(row, leaf) for leaf in ("sent", "received", "withdrawn", "dropped-capacity", "pending")]
+        rows.append(f"{text_of(row, 'type').upper():<6}" + "".join(f"{leaf:>12}" for leaf in leafs))
     return "\n".join([text, "-" * 66, head, "-" * 66, *rows, "-" * 66])
 
 
-Display = Callable[[Node, etree._Element], str]
-
-GROUP: Final[Mapping[str, Display]] = {
-    "": _group,
-    "m-lag": _nodes,
-    "peer-link": _peer_link,
-    "heartbeat": _heartbeat,
-    "brief": _brief,
-    "up-delay": _up_delay,
-    "sync-channel": _sync_channel,
-}
-"""By the word behind ``display dfs-group 1``."""
+DISPLAYS: Final = (
+    Display(Pattern("display dfs-group [1]"), _group),
+    Display(Pattern("display dfs-group 1 m-lag"), _nodes),
+    Display(Pattern("display dfs-group 1 node <node:1-2> m-lag"), _members),
+    Display(Pattern("display dfs-group 1 [node <node:1-2>] m-lag brief"), _brief),
+    Display(Pattern("display dfs-group 1 m-lag up-delay"), _up_delay),
+    Display(Pattern("display dfs-group 1 peer-link"), _peer_link),
+    Display(Pattern("display dfs-group 1 heartbeat"), _heartbeat),
+    Display(Pattern("display dfs-group 1 sync-channel"), _sync_channel),
+)

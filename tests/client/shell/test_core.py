@@ -227,7 +227,7 @@ class TestDisplay:
         ]  # fmt: skip
         assert "Consistency-check" in answer(shell, "display dfs-group 1 m-lag brief")
         shown = answer(shell, "display dfs-group 1 m-lag").splitlines()
-        assert shown[:2] == ["*                    : Local node", "Node 1 *"]
+        assert shown[:3] == ["*                    : Local node", "Heart beat state     : Lost", "Node 1 *"]
         assert "  Priority           : 150" in shown
         assert "  Causation          : NOPEERLINK" in shown
         assert "  State              : Master" in shown

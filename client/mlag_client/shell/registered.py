@@ -1,0 +1,17 @@
+"""The modules whose display and reset commands the shell knows, one a line; help lists commands in this order."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from mlag_client.shell import display, display_members
+from mlag_client.shell.registry import Display, Reset
+
+__all__ = ["DISPLAYS", "RESETS"]
+
+DISPLAYS: Final[tuple[Display, ...]] = (
+    *display.DISPLAYS,
+    *display_members.DISPLAYS,
+)  # fmt: skip
+
+RESETS: Final[tuple[Reset, ...]] = ()
