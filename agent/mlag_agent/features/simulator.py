@@ -9,6 +9,7 @@ from typing import Any
 from mlag_agent.errors import ErrorTag, RpcError, RpcFailure
 from mlag_agent.features.base import OK, Agent, Feature, Output, Reply, RpcInput, SessionInfo, StateProvider
 from mlag_agent.mlag import Engine, EntryKind, EntryType, Fault, Link, Selector
+from mlag_agent.mlag.consistency import Item
 from mlag_agent.schema.nodes import ModuleRequest
 
 __all__ = ["feature"]
@@ -72,6 +73,15 @@ class _Simulator:
             raise _invalid(error) from error
         return OK
 
+    async def set_configuration_value(self, agent: Agent, session: SessionInfo, rpc: RpcInput) -> Reply:
+        """set-configuration-value."""
+        item = Item(rpc.required("item"))
+        try:
+            self._engine.set_configuration_value(rpc.required("scope"), item, rpc.leaf("value"))
+        except ValueError as error:
+            raise _invalid(error) from error
+        return OK
+
     def state(self, agent: Agent) -> Mapping[str, Any]:
         """The tables and faults."""
         state = self._engine.state()
@@ -128,6 +138,7 @@ def feature(engine: Engine) -> Feature:
             "mlag-simulator:list-entries": simulator.list,
             "mlag-simulator:set-fault": simulator.set_fault,
             "mlag-simulator:set-port-state": simulator.set_port_state,
+            "mlag-simulator:set-configuration-value": simulator.set_configuration_value,
         },
         state=(StateProvider("/mlag-simulator:simulator", simulator.state),),
     )

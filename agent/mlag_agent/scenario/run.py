@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from mlag_agent.errors import RpcFailure, SettingsError
 from mlag_agent.mlag import EntryKind, Fault, Link
+from mlag_agent.mlag.consistency import Item
 from mlag_agent.scenario.clock import VirtualLoop
 from mlag_agent.scenario.script import DEVICES, Script, Step, load
 from mlag_agent.scenario.stage import Happening, Player
@@ -67,6 +68,7 @@ class _Run:
             "configure": self._configure,
             "fault": self._fault,
             "port": self._port,
+            "value": self._value,
             "learn": self._learn,
             "age": self._age,
             "flush": self._flush,
@@ -134,6 +136,12 @@ class _Run:
         port = step.port
         assert port is not None
         self._engine(port.device).set_port_state(port.interface, up=port.state == "up")
+
+    async def _value(self, step: Step) -> None:
+        given = step.value
+        assert given is not None
+        value = None if given.value is None else text(given.value)
+        self._engine(given.device).set_configuration_value(given.scope, Item(given.item), value)
 
     async def _learn(self, step: Step) -> None:
         learn = step.learn
@@ -243,6 +251,8 @@ def _summary(step: Step) -> str:
             return f"{step.fault.device}: {step.fault.link} {kind}"
         case "port" if step.port is not None:
             return f"{step.port.device}: {step.port.interface} {step.port.state}"
+        case "value" if step.value is not None:
+            return f"{step.value.device}: {step.value.item} of {step.value.scope} is {_shown(step.value.value)}"
         case "learn" if step.learn is not None:
             return f"{step.learn.device}: learns {step.learn.count} from {step.learn.start_address} on"
         case "wait":

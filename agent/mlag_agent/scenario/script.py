@@ -12,7 +12,18 @@ import yaml
 from mlag_agent.errors import SettingsError
 from mlag_agent.models import DEFAULT_MODEL, MODELS
 
-__all__ = ["DEVICES", "MAX_FILE", "DeviceScript", "FaultStep", "LearnStep", "PortStep", "Script", "Step", "load"]
+__all__ = [
+    "DEVICES",
+    "MAX_FILE",
+    "DeviceScript",
+    "FaultStep",
+    "LearnStep",
+    "PortStep",
+    "Script",
+    "Step",
+    "ValueStep",
+    "load",
+]
 
 DEVICES = ("device-1", "device-2")
 """A pair has two, always of these names."""
@@ -62,6 +73,15 @@ class PortStep(_Strict, frozen=True):
     state: Literal["up", "down"]
 
 
+class ValueStep(_Strict, frozen=True):
+    """``mlag-simulator:set-configuration-value``: for the consistency check; without a value it is taken away."""
+
+    device: DeviceName
+    item: str
+    scope: str = "global"
+    value: Scalar = None
+
+
 class LearnStep(_Strict, frozen=True):
     """``mlag-simulator:learn-entries``."""
 
@@ -80,6 +100,7 @@ class Step(_Strict, frozen=True):
     configure: dict[DeviceName, Values] | None = None
     fault: FaultStep | None = None
     port: PortStep | None = None
+    value: ValueStep | None = None
     learn: LearnStep | None = None
     age: DeviceName | None = None
     flush: DeviceName | None = None
