@@ -189,7 +189,8 @@ class EntryLink:
         for runner in self._runners():
             events = runner.session.tick(now)
             runner.flush()
-            self.handle(runner, events)
+            if events:  # else the engine would look at everything again, and again, for nothing
+                self.handle(runner, events)
         settings = self._settings
         if settings is None or not self._allowed or self.active is not None or self._opening:
             return
