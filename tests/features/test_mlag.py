@@ -189,7 +189,8 @@ class TestState:
         assert found.leaf("sync-channel", "oper-status") == "down"
         assert found.leaf("sync-channel", "vpn-instance") == "red"
         assert found.leaf("sync-channel", "local-address") == "2001:db8:1::1"
-        assert found.leafs("type") == ["arp", "nd"]
+        counted = found.root.iter(f"{{{DML}}}entry-statistics")
+        assert [row.findtext(f"{{{DML}}}type") for row in counted] == ["arp", "nd"]
 
     async def test_filter_on_state(self, session: Client) -> None:
         await session.edit(group(channel()), "running")

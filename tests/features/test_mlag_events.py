@@ -271,7 +271,7 @@ class TestAlarms:
         )
         assert learned.leaf("refused") == "5"
         limit = await event(devices, one, "sync-entry-limit")
-        assert (limit.leaf("type"), limit.leaf("capacity")) == ("arp", "4")
+        assert (limit.leaf("type"), limit.leaf("capacity"), limit.leaf("dropped")) == ("arp", "4", "5")
 
 
 NC = "urn:ietf:params:xml:ns:netconf:base:1.0"

@@ -63,10 +63,10 @@ def _notification(event: EngineEvent) -> tuple[str, Mapping[str, Any]]:
             return "peer-link-up", {"peer-device": peer.device}
         case PeerLinkDown(detail=detail):
             return "peer-link-down", {"detail": detail or None}
-        case EntryLimit(type=kind, capacity=capacity):
-            return "sync-entry-limit", {"type": kind, "capacity": capacity}
-        case AuthenticationFailure(link=link, detail=detail):
-            return "authentication-failed", {"link": link, "detail": detail or None}
+        case EntryLimit(type=kind, capacity=capacity, dropped=dropped):
+            return "sync-entry-limit", {"type": kind, "capacity": capacity, "dropped": dropped}
+        case AuthenticationFailure(link=link, detail=detail, packet=packet):
+            return "authentication-failed", {"link": link, "packet-type": packet, "detail": detail or None}
         case PairingFailed(causation=causation, detail=detail):
             return "dfs-pairing-failed", {"causation": causation, "detail": detail or None}
         case PairingResumed(role=role):

@@ -25,7 +25,9 @@ from mlag_agent.mlag.state import (
     MemberRole,
     MemberState,
     PairRole,
+    UnpairedPort,
 )
+from mlag_agent.mlag.statistics import PacketType
 
 __all__ = ["DualActiveDetection"]
 
@@ -82,6 +84,10 @@ class DualActiveDetection:
             port.set_peer(config.heartbeat.peer_address)
             if config.heartbeat.peer_address is not None:
                 mine = replace(self._beat(config), udp_port=port.port)
+            if config.detection is not None and config.detection.family == 6:
+                self.heartbeat.packet_type = PacketType.IPV6_HEART
+            else:
+                self.heartbeat.packet_type = PacketType.IPV4_HEART
         timeout = 0.0 if config is None else config.heartbeat.timeout
         self.heartbeat.configure(mine, None if config is None else config.password, timeout, self._now())
         self._send()
@@ -143,6 +149,11 @@ class DualActiveDetection:
         """Whether a port is up: not shut down, working, and not error-down."""
         return port.enabled and self._port_works.get(port.name, True) and not self.error_down(port)
 
+    def works(self, name: str) -> bool:
+        """Whether a port is up, by its name; one that is not configured has no fault."""
+        ports = () if self._config is None else self._config.ports
+        return all(self.port_up(port) for port in ports if port.name == name)
+
     def announced(self) -> tuple[MemberAnnouncement, ...]:
         """What the hello says of the member interfaces."""
         return self._members.announced()
@@ -164,6 +175,13 @@ class DualActiveDetection:
             if port.m_lag_id is not None
         ]
         return tuple(sorted(rows, key=lambda row: row.m_lag_id))
+
+    def unpaired(self) -> tuple[UnpairedPort, ...]:
+        """Reserved and suspended ports, in the order of the configuration."""
+        ports = () if self._config is None else self._config.ports
+        return tuple(
+            UnpairedPort(port.unpaired, port.name, self.error_down(port)) for port in ports if port.unpaired is not None
+        )
 
     def dual_active(self) -> DualActiveState | None:
         """For the snapshot; None without a group."""
@@ -238,8 +256,9 @@ class DualActiveDetection:
     def _send(self) -> None:
         for datagram in self.heartbeat.datagrams_to_send():
             if self._port is not None:
-                self._port.send(datagram)
-                self._sent += self._port.send_error is None
+                error = self._port.send(datagram)
+                self._sent += error is None
+                self.heartbeat.counters.count_sent((self.heartbeat.packet_type,), error)
 
     def _tell(self) -> None:
         ok = self.heartbeat.ok

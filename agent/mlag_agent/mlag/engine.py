@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
 
+from mlag_agent.mlag.alarms import AuthenticationAlarms
 from mlag_agent.mlag.apply import Applier, Plan
 from mlag_agent.mlag.config import (
     DeviceIdentity,
@@ -33,7 +34,9 @@ from mlag_agent.mlag.device import Selector, SimulatedDevice
 from mlag_agent.mlag.errors import EngineClosed
 from mlag_agent.mlag.fabric import Connection, Fabric
 from mlag_agent.mlag.heartbeat import Heartbeat
+from mlag_agent.mlag.history import FaultHistory
 from mlag_agent.mlag.hub import EventHub
+from mlag_agent.mlag.lacp import Lacp, lacp_facts
 from mlag_agent.mlag.link import EntryLink, LinkSettings
 from mlag_agent.mlag.messages import NONCE_SIZE, Announcement, CloseCause
 from mlag_agent.mlag.pairing import PairingFacts, PairingTracker
@@ -42,7 +45,6 @@ from mlag_agent.mlag.reasons import Cause, ChannelFacts, channel_mismatch, deriv
 from mlag_agent.mlag.session import SessionEvent
 from mlag_agent.mlag.snapshot import COUNTER32, announcement_of, channel_state, peer_state, standing
 from mlag_agent.mlag.state import (
-    AuthenticationFailure,
     ChannelDown,
     ChannelState,
     ChannelUp,
@@ -54,6 +56,7 @@ from mlag_agent.mlag.state import (
     PeerLinkUp,
     TableState,
 )
+from mlag_agent.mlag.statistics import Statistics
 from mlag_agent.mlag.sync import Synchroniser
 from mlag_agent.mlag.wire import PROTOCOL_VERSION
 
@@ -95,23 +98,30 @@ class Engine:
         self._hub = EventHub(self.state)
         self._emit = self._hub.emit
         self._sync = Synchroniser(capacity or TableCapacity(), self._now, wall, self._emit)
+        self.statistics = Statistics(wall)
+        """Packets sent and received; whoever resets them does so here."""
+        self._alarms = AuthenticationAlarms(wall, self._emit)
         self._simulated = SimulatedDevice(self._sync.tables, self._touch)
         self._hello = PeerLink(
-            nonce(NONCE_SIZE), self._timers.hello_interval, self._timers.hello_hold, protocol_version
-        )
+            nonce(NONCE_SIZE), self._timers.hello_interval, self._timers.hello_hold, protocol_version,
+            self.statistics.hello,
+        )  # fmt: skip
         self._detection = DualActiveDetection(
             device,
-            Heartbeat(nonce(NONCE_SIZE), self._timers.heartbeat_interval, protocol_version),
+            Heartbeat(nonce(NONCE_SIZE), self._timers.heartbeat_interval, protocol_version, self.statistics.heartbeat),
             now=self._now,
             wall=wall,
             emit=self._emit,
             touched=self._touch,
         )
+        self.faults = FaultHistory(self._detection.works)
+        """Faults of the pair, current and past."""
+        self._hub.subscribe(self.faults.record)
         self._links = {
             kind: EntryLink(
-                kind, self, self._timers, now=self._now, random=random, nonce=nonce, version=protocol_version
+                kind, self, self._timers, counters, now=self._now, random=random, nonce=nonce, version=protocol_version
             )
-            for kind in (Link.CHANNEL, Link.PEER_LINK)
+            for kind, counters in self.statistics.of_links.items()
         }
         self._channel = self._links[Link.CHANNEL]
         self._stream = self._links[Link.PEER_LINK]
@@ -133,9 +143,8 @@ class Engine:
         self._channel_change = self._peer_link_change = wall()
         self._peer_link_up = False
         self._pairing = PairingTracker(wall, self._timers.hello_hold)
+        self._lacp = Lacp()
         self._cause = Cause(DownReason.UNCONFIGURED, "no peer-link source is configured on this device")
-        self._alarmed: set[Link] = set()
-        self._alarm_counts: dict[Link, int] = {}
 
     # -- life ------------------------------------------------------------------------------------------------------
 
@@ -229,7 +238,7 @@ class Engine:
         self._require_running()
         learned, refused = await self._simulated.learn(start_address, count, interface, vlan, kind, start_mac)
         if refused and kind is EntryKind.DYNAMIC:
-            self._sync.limit_reached(EntryType.ARP if start_address.version == 4 else EntryType.ND)
+            self._sync.limit_reached(EntryType.ARP if start_address.version == 4 else EntryType.ND, refused)
         return learned, refused
 
     async def age(self, selector: Selector | None = None) -> int:
@@ -294,6 +303,8 @@ class Engine:
             heartbeat=self._detection.state(),
             dual_active=self._detection.dual_active(),
             members=self._detection.members(),
+            lacp=self._lacp.state(self._now()),
+            unpaired=self._detection.unpaired(),
         )
 
     def subscribe(self, callback: Callable[[EngineEvent], None]) -> Callable[[], None]:
@@ -316,7 +327,7 @@ class Engine:
 
     def session_up(self, link: EntryLink, peer: Announcement) -> None:
         """See ``LinkOwner``."""
-        self._alarmed.discard(link.kind)
+        self._alarms.ended(link.kind)
         assert link.active is not None
         self._sync.attach(link.active)
         if link is self._channel:
@@ -363,6 +374,7 @@ class Engine:
         self._update_peer_link()
         self._update_pairing()
         self._detection.tick(self._hello.peer, paired=self._pairing.paired, link_down=self._link_down())
+        self._update_lacp()
         self._hello.tell(self._detection.announced(), self._now())
         self._send_hellos()
         self._update_reason()
@@ -376,7 +388,7 @@ class Engine:
         """Set the one timer to the nearest deadline of any part."""
         now = self._now()
         due = [self._hello.next_deadline(), self._sync.next_deadline(now), self._pairing.next_deadline()]
-        due.append(self._detection.next_deadline())
+        due += [self._detection.next_deadline(), self._lacp.next_deadline()]
         due += [link.next_deadline() for link in self._links.values()]
         if self._grace_end is not None:
             due.append(self._grace_end[1])
@@ -394,9 +406,9 @@ class Engine:
     def _send_hellos(self) -> None:
         peer_link = self._fabric.peer_link
         for datagram in self._hello.datagrams_to_send():
-            if peer_link is not None:
-                peer_link.send(datagram)
-                self._hellos_sent += peer_link.send_error is None
+            error = "this device has no peer-link" if peer_link is None else peer_link.send(datagram)
+            self._hellos_sent += error is None
+            self.statistics.count_hello(error, no_link=self._link_cut())
 
     def _hello_received(self, datagram: bytes) -> None:
         self._hello.receive(datagram, self._now())
@@ -447,7 +459,7 @@ class Engine:
         self._peer_link_up = peer is not None
         self._peer_link_change = self._wall()
         if peer is not None:
-            self._alarmed.discard(Link.PEER_LINK)
+            self._alarms.ended(Link.PEER_LINK)
             self._emit(PeerLinkUp(self._peer_link_change, peer_state(peer)))
         else:
             violation = self._hello.violation
@@ -457,8 +469,10 @@ class Engine:
     def _link_down(self) -> bool:
         """Whether this device's end of the peer-link is known to be down."""
         peer_link = self._fabric.peer_link
-        cut = self._fabric.faults[Link.PEER_LINK].fault is Fault.CUT
-        return cut or peer_link is None or peer_link.send_error is not None
+        return self._link_cut() or (peer_link is not None and peer_link.send_error is not None)
+
+    def _link_cut(self) -> bool:
+        return self._fabric.peer_link is None or self._fabric.faults[Link.PEER_LINK].fault is Fault.CUT
 
     def _update_pairing(self) -> None:
         mine = self._announced(self._applier.config)
@@ -468,6 +482,11 @@ class Engine:
             facts = PairingFacts(mine, hello.peer, hello.violation, hello.unheard, self._link_down())
         for event in self._pairing.update(facts, self._now()):
             self._emit(event)
+
+    def _update_lacp(self) -> None:
+        config = self._applier.config
+        partner = self._hello.peer if self._pairing.paired else None
+        self._lacp.update(lacp_facts(self._announced(config), config, partner), self._now())
 
     def _update_reason(self) -> None:
         if self._channel.active is not None:
@@ -507,23 +526,11 @@ class Engine:
         )
 
     def _raise_alarms(self) -> None:
-        counts = {
-            Link.CHANNEL: self._channel.authentication_failures,
-            Link.PEER_LINK: self._hello.authentication_failures + self._stream.authentication_failures,
-            Link.HEARTBEAT: self._detection.heartbeat.authentication_failures,
-        }
-        for link, count in counts.items():
-            if count != self._alarm_counts.get(link, 0):
-                self._alarm_counts[link] = count
-                if link not in self._alarmed:
-                    self._alarmed.add(link)
-                    violation = {
-                        Link.CHANNEL: self._channel.failure,
-                        Link.PEER_LINK: self._hello.violation,
-                        Link.HEARTBEAT: self._detection.heartbeat.violation,
-                    }[link]
-                    detail = "" if violation is None else violation.detail
-                    self._emit(AuthenticationFailure(self._wall(), link, detail))
+        hello, heartbeat = self._hello, self._detection.heartbeat
+        self._alarms.look(Link.CHANNEL, self._channel, self._channel.failure)
+        self._alarms.look(Link.PEER_LINK, hello, hello.violation)
+        self._alarms.look(Link.PEER_LINK, self._stream, self._stream.failure)
+        self._alarms.look(Link.HEARTBEAT, heartbeat, heartbeat.violation)
 
     # -- configuration changes ---------------------------------------------------------------------------------------
 

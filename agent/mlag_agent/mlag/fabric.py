@@ -181,21 +181,25 @@ class Connection(asyncio.Protocol):
         self._starved = self._starved or not able
         return able
 
-    def send(self, data: bytes) -> None:
-        """Send bytes, subject to the fault; ignored when the connection is closing, as on any broken wire."""
-        if not data or self._closing or self._lost.done():
-            return
+    def send(self, data: bytes) -> str | None:
+        """Send bytes, subject to the fault; dropped when the connection is closing, as on any broken wire.
+
+        Returns why they did not go out. What is lost on the way went out.
+        """
+        if self._closing or self._lost.done():
+            return "the connection is closed"
         changed = self._faults.apply(data)
-        if changed is None:
-            return
+        if not changed:
+            return None
         if self._late or self._faults.fault is Fault.DELAY:
             # What follows late bytes waits behind them even after the fault is mended: a stream keeps its order.
             due = self._loop.time() + self._faults.delay_ms / 1000
             self._late.append((max(due, self._late[-1][0]) if self._late else due, changed))
             self._late_bytes += len(changed)
             self._schedule_late()
-            return
+            return None
         self._write(changed)
+        return None
 
     def close(self) -> None:
         """End in good order: what has been sent still goes out."""

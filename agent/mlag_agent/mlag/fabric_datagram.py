@@ -70,11 +70,16 @@ class DatagramPort:
         elif receiver is None and had:
             self._unwatch()
 
-    def send(self, datagram: bytes) -> None:
-        """Send a datagram, subject to the fault. What the system says against it goes to ``send_error``."""
+    def send(self, datagram: bytes) -> str | None:
+        """Send a datagram, subject to the fault; returns why it did not go out.
+
+        What the system says against it goes to ``send_error`` too. One that is lost or late on the way went out.
+        """
+        if self._faults.fault is Fault.CUT:
+            return f"the {self._faults.link.value} is cut"
         changed = self._faults.apply(datagram)
         if changed is None:
-            return
+            return None
         if self._faults.fault is Fault.DELAY:
             handle: asyncio.TimerHandle
 
@@ -84,8 +89,9 @@ class DatagramPort:
 
             handle = self._loop.call_later(self._faults.delay_ms / 1000, late)
             self._late.add(handle)
-            return
+            return None
         self._transmit(changed)
+        return self.send_error
 
     def close(self) -> None:
         """Close the socket; what is late is lost."""

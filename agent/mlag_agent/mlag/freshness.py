@@ -12,7 +12,7 @@ from typing import Final
 
 from mlag_agent.mlag.config import DownReason
 from mlag_agent.mlag.messages import NO_NONCE
-from mlag_agent.mlag.wire import ProtocolViolation
+from mlag_agent.mlag.wire import ProtocolViolation, ReceiveFailure
 
 __all__ = ["REPLY_GAP", "Arrival", "Freshness"]
 
@@ -45,11 +45,10 @@ class Freshness:
     def arrived(self, nonce: bytes, echo: bytes, sequence: int, what: str) -> Arrival:
         """Take a datagram whose digest was right; ``what`` names its kind.  Raises ProtocolViolation for an old one."""
         if nonce == self.nonce:
-            raise ProtocolViolation(DownReason.PROTOCOL_ERROR, f"this device's own {what} came back")
+            raise _replayed(f"this device's own {what} came back")
         known = nonce == self._peer
         if nonce in self._former or (known and sequence <= self._sequence):
-            words = f"sequence number {sequence} of a {what} was seen before"
-            raise ProtocolViolation(DownReason.PROTOCOL_ERROR, words)
+            raise _replayed(f"sequence number {sequence} of a {what} was seen before")
         self.echo = nonce
         if not known and echo != self.nonce:
             return Arrival.UNPROVEN
@@ -57,3 +56,7 @@ class Freshness:
             self._former.append(self._peer)
         self._peer, self._sequence = nonce, sequence
         return Arrival.KNOWN if known else Arrival.NEW_START
+
+
+def _replayed(words: str) -> ProtocolViolation:
+    return ProtocolViolation(DownReason.PROTOCOL_ERROR, words, failure=ReceiveFailure.SERIAL_NUMBER)

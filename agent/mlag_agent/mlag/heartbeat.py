@@ -20,7 +20,15 @@ from mlag_agent.mlag.config import DownReason
 from mlag_agent.mlag.freshness import REPLY_GAP, Arrival, Freshness
 from mlag_agent.mlag.messages import NO_NONCE, NONCE_SIZE
 from mlag_agent.mlag.reasons import Cause
-from mlag_agent.mlag.wire import PROTOCOL_VERSION, Encoder, MessageType, ProtocolViolation, decode_datagram
+from mlag_agent.mlag.statistics import PacketCounters, PacketType
+from mlag_agent.mlag.wire import (
+    PROTOCOL_VERSION,
+    Encoder,
+    Message,
+    MessageType,
+    ProtocolViolation,
+    decode_datagram,
+)
 
 __all__ = ["QUICK_GAP", "QUICK_PACKETS", "Beat", "Heartbeat", "decode_beat", "encode_beat"]
 
@@ -70,7 +78,16 @@ def _broken(detail: str) -> ProtocolViolation:
 class Heartbeat:
     """Heartbeat protocol of one device; every time is in seconds of a monotonic clock."""
 
-    def __init__(self, nonce: bytes, interval: float, version: int = PROTOCOL_VERSION) -> None:
+    def __init__(
+        self,
+        nonce: bytes,
+        interval: float,
+        version: int = PROTOCOL_VERSION,
+        counters: PacketCounters | None = None,
+    ) -> None:
+        self.counters = counters or PacketCounters()
+        self.packet_type = PacketType.IPV4_HEART
+        """What its packets count as: the owner knows the address family."""
         self._fresh = Freshness(nonce)
         self._interval = interval
         self._version = version
@@ -137,12 +154,17 @@ class Heartbeat:
         """One datagram. Never raises for its contents."""
         if self._mine is None:
             return
+        message = None
         try:
-            self._accept(packet, now)
+            message = decode_datagram(packet, self._encoder.key, self._version)
+            mac = self._accept(message, now)
         except ProtocolViolation as violation:
+            self.counters.count_refused(self.packet_type, violation, message)
             if violation.reason in (DownReason.AUTHENTICATION_FAILED, DownReason.NO_AUTHENTICATION):
                 self.authentication_failures += 1
             self._violation = Cause(violation.reason, f"heartbeat: {violation.detail}", now)
+        else:
+            self.counters.count_received(self.packet_type, mac, authenticated=message.authenticated)
 
     def tick(self, now: float) -> None:
         """Timers: a packet is due, the peer or a refused packet is too old."""
@@ -186,10 +208,10 @@ class Heartbeat:
         elif self._next is None or self._next > self._reply_after:
             self._next = self._reply_after
 
-    def _accept(self, packet: bytes, now: float) -> None:
+    def _accept(self, message: Message, now: float) -> bytes:
+        """Take a heartbeat; returns the system MAC of its sender."""
         mine = self._mine
         assert mine is not None
-        message = decode_datagram(packet, self._encoder.key, self._version)
         if message.type is not MessageType.HEARTBEAT:
             raise _broken(f"message {message.type.name} is no heartbeat")
         beat = decode_beat(message.body)
@@ -201,7 +223,7 @@ class Heartbeat:
         arrival = self._fresh.arrived(beat.nonce, beat.echo, message.sequence, "heartbeat")
         if arrival is Arrival.UNPROVEN:
             self._reply(now)  # the peer's next one will echo our nonce and count
-            return
+            return beat.system_mac
         newly = self._peer is None or arrival is Arrival.NEW_START
         self._peer = beat
         self._heard = now
@@ -209,3 +231,4 @@ class Heartbeat:
         self.received += 1
         if newly or beat.echo != self._fresh.nonce:
             self._reply(now)
+        return beat.system_mac

@@ -17,6 +17,7 @@ from mlag_agent.mlag.fabric import Connection
 from mlag_agent.mlag.messages import NONCE_SIZE, Announcement, CloseCause
 from mlag_agent.mlag.reasons import Cause
 from mlag_agent.mlag.session import Session, SessionDown, SessionEvent, SessionParameters, SessionUp
+from mlag_agent.mlag.statistics import PacketCounters
 
 __all__ = ["EntryLink", "LinkOwner", "LinkSettings", "Runner", "newcomer_wins"]
 
@@ -91,7 +92,9 @@ class Runner:
 
     def flush(self) -> None:
         """Give the session's bytes to the connection."""
-        self.connection.send(self.session.data_to_send())
+        data, types = self.session.packets_to_send()
+        if types:
+            self._link.counters.count_sent(types, self.connection.send(data))
 
 
 class EntryLink:
@@ -106,6 +109,7 @@ class EntryLink:
         kind: Link,
         owner: LinkOwner,
         timers: EngineTimers,
+        counters: PacketCounters,
         *,
         now: Callable[[], float],
         random: Callable[[], float],
@@ -113,6 +117,7 @@ class EntryLink:
         version: int,
     ) -> None:
         self.kind = kind
+        self.counters = counters
         self.owner = owner
         self.now = now
         self._timers = timers
@@ -189,7 +194,7 @@ class EntryLink:
         for runner in self._runners():
             events = runner.session.tick(now)
             runner.flush()
-            if events:  # else the engine would look at everything again, and again, for nothing
+            if events:  # else there is nothing new, and to say so would have the engine look again at once, for ever
                 self.handle(runner, events)
         settings = self._settings
         if settings is None or not self._allowed or self.active is not None or self._opening:
@@ -293,7 +298,8 @@ class EntryLink:
             open_timeout=timers.open_timeout,
             version=self._version,
         )
-        runner = Runner(self, connection, Session(parameters, self.now()), initiator=initiator)
+        session = Session(parameters, self.now(), self.counters)
+        runner = Runner(self, connection, session, initiator=initiator)
         self._opening.append(runner)
         connection.attach(runner)
         runner.flush()

@@ -24,7 +24,15 @@ from mlag_agent.mlag.messages import (
     encode_announcement,
 )
 from mlag_agent.mlag.reasons import Cause
-from mlag_agent.mlag.wire import PROTOCOL_VERSION, Encoder, MessageType, ProtocolViolation, decode_datagram
+from mlag_agent.mlag.statistics import PacketCounters, PacketType
+from mlag_agent.mlag.wire import (
+    PROTOCOL_VERSION,
+    Encoder,
+    Message,
+    MessageType,
+    ProtocolViolation,
+    decode_datagram,
+)
 
 __all__ = ["PeerLink"]
 
@@ -38,7 +46,15 @@ def _key(password: str | None) -> bytes | None:
 class PeerLink:
     """Hello protocol of one device; every time is in seconds of a monotonic clock."""
 
-    def __init__(self, nonce: bytes, interval: float, hold: float, version: int = PROTOCOL_VERSION) -> None:
+    def __init__(
+        self,
+        nonce: bytes,
+        interval: float,
+        hold: float,
+        version: int = PROTOCOL_VERSION,
+        counters: PacketCounters | None = None,
+    ) -> None:
+        self.counters = counters or PacketCounters()
         self._fresh = Freshness(nonce)
         self._interval = interval
         self._hold = hold
@@ -100,13 +116,18 @@ class PeerLink:
         """One datagram of the peer-link. Never raises for its contents."""
         if self._mine is None:
             return
+        message = None
         try:
-            self._accept(packet, now)
+            message = decode_datagram(packet, self._encoder.key, self._version)
+            mac = self._accept(message, now)
         except ProtocolViolation as violation:
+            self.counters.count_refused(PacketType.HELLO, violation, message)
             self.hellos_refused += 1
             if violation.reason in (DownReason.AUTHENTICATION_FAILED, DownReason.NO_AUTHENTICATION):
                 self.authentication_failures += 1
             self._violation = Cause(violation.reason, f"hello over the peer-link: {violation.detail}", now)
+        else:
+            self.counters.count_received(PacketType.HELLO, mac, authenticated=message.authenticated)
 
     def tick(self, now: float) -> None:
         """Timers: hello due, peer or refused hello too old."""
@@ -150,8 +171,8 @@ class PeerLink:
         elif self._next_hello is None or self._next_hello > self._reply_after:
             self._next_hello = self._reply_after
 
-    def _accept(self, packet: bytes, now: float) -> None:
-        message = decode_datagram(packet, self._encoder.key, self._version)
+    def _accept(self, message: Message, now: float) -> bytes:
+        """Take a hello; returns the system MAC of its sender."""
         if message.type is not MessageType.PEER_HELLO:
             raise ProtocolViolation(DownReason.PROTOCOL_ERROR, f"message {message.type.name} is no DFS hello")
         hello = decode_announcement(message.body)
@@ -159,7 +180,7 @@ class PeerLink:
         if arrival is Arrival.UNPROVEN:
             self._reply(now)  # the peer's next hello will echo our nonce and count
             self._unheard_until = now + self._hold
-            return
+            return hello.system_mac
         newly = self._peer is None or arrival is Arrival.NEW_START
         self._peer = hello
         self._heard = now
@@ -168,3 +189,4 @@ class PeerLink:
         self.hellos_received += 1
         if newly or hello.echo != self._fresh.nonce:
             self._reply(now)
+        return hello.system_mac

@@ -29,6 +29,7 @@ from mlag_agent.mlag.messages import (
     encode_records,
 )
 from mlag_agent.mlag.reasons import Cause, channel_mismatch, group_mismatch
+from mlag_agent.mlag.statistics import PacketCounters, PacketType, packet_type
 from mlag_agent.mlag.wire import PROTOCOL_VERSION, Decoder, Encoder, Message, MessageType, ProtocolViolation
 
 __all__ = [
@@ -135,7 +136,8 @@ class Session:
     allow it is a mistake of the caller and raises ``RuntimeError``.
     """
 
-    def __init__(self, parameters: SessionParameters, now: float) -> None:
+    def __init__(self, parameters: SessionParameters, now: float, counters: PacketCounters | None = None) -> None:
+        self._counters = counters or PacketCounters()
         key = _hello_key(parameters.password)
         self._parameters = parameters
         self._encoder = Encoder(key, parameters.version)
@@ -145,6 +147,7 @@ class Session:
         self._keepalive = parameters.keepalive
         self._opened = self._last_heard = self._last_sent = now
         self._output: list[bytes] = []
+        self._output_types: list[PacketType] = []
         self.authentication_failures = 0
         self._handlers: dict[tuple[SessionState, MessageType], Callable[[Message, float], list[SessionEvent]]] = {
             (SessionState.OPEN_SENT, MessageType.HELLO): self._on_hello,
@@ -171,15 +174,20 @@ class Session:
     def receive(self, data: bytes, now: float) -> list[SessionEvent]:
         """Take bytes of the connection; ``now`` in seconds of a monotonic clock."""
         events: list[SessionEvent] = []
+        message: Message | None = None
         try:
             self._decoder.feed(data)
             while self._state is not SessionState.CLOSED:
+                message = None  # what the decoder refuses is not the one before
                 message = self._decoder.next_message()
                 if message is None:
                     break
                 self._last_heard = now
                 events += self._handlers.get((self._state, message.type), self._out_of_place)(message, now)
+                mac = None if self._peer is None else self._peer.system_mac
+                self._counters.count_received(packet_type(message), mac, authenticated=message.authenticated)
         except ProtocolViolation as violation:
+            self._counters.count_refused(packet_type(message or violation.about), violation, message)
             if violation.reason in (DownReason.AUTHENTICATION_FAILED, DownReason.NO_AUTHENTICATION):
                 self.authentication_failures += 1
             events.append(self._fail(Cause(violation.reason, violation.detail, now), now))
@@ -222,17 +230,17 @@ class Session:
     def send_entries(self, entry_type: EntryType, records: bytes, now: float) -> None:
         """Queue up to ``BATCH_RECORDS`` records (key + MAC each)."""
         self._require_established()
-        self._emit(MessageType.ENTRIES, encode_records(entry_type, records), now)
+        self._emit(MessageType.ENTRIES, encode_records(entry_type, records), now, PacketType(entry_type))
 
     def send_withdrawals(self, entry_type: EntryType, keys: bytes, now: float) -> None:
         """Queue up to ``BATCH_RECORDS`` keys."""
         self._require_established()
-        self._emit(MessageType.WITHDRAW, encode_records(entry_type, keys), now)
+        self._emit(MessageType.WITHDRAW, encode_records(entry_type, keys), now, PacketType(entry_type))
 
     def send_end_of_batch(self, entry_type: EntryType, now: float) -> None:
         """Queue the marker that says that the whole table has been sent."""
         self._require_established()
-        self._emit(MessageType.END_OF_BATCH, encode_marker(entry_type), now)
+        self._emit(MessageType.END_OF_BATCH, encode_marker(entry_type), now, PacketType(entry_type))
 
     def close(self, cause: DownReason | CloseCause, detail: str, now: float) -> None:
         """End the session from this side; the peer is told why if it can verify it. Harmless when closed."""
@@ -245,16 +253,24 @@ class Session:
 
     def data_to_send(self) -> bytes:
         """Bytes for the connection; empties the queue."""
-        data = b"".join(self._output)
+        return self.packets_to_send()[0]
+
+    def packets_to_send(self) -> tuple[bytes, list[PacketType]]:
+        """Bytes for the connection and the types of the packets in them; empties the queue."""
+        data, types = b"".join(self._output), self._output_types
         self._output.clear()
-        return data
+        self._output_types = []
+        return data, types
 
     def _require_established(self) -> None:
         if self._state is not SessionState.ESTABLISHED:
             raise RuntimeError(f"entries cannot be sent in state {self._state.name}")
 
-    def _emit(self, message_type: MessageType, body: bytes, now: float) -> None:
+    def _emit(
+        self, message_type: MessageType, body: bytes, now: float, counted: PacketType = PacketType.SESSION
+    ) -> None:
         self._output.append(self._encoder.encode(message_type, body))
+        self._output_types.append(counted)
         self._last_sent = now
 
     def _fail(self, cause: Cause, now: float) -> SessionDown:

@@ -16,7 +16,9 @@ from mlag_agent.mlag.config import (
     IPAddress,
     Link,
     Role,
+    Unpaired,
 )
+from mlag_agent.mlag.statistics import PacketType
 
 __all__ = [
     "AuthenticationFailure",
@@ -38,6 +40,7 @@ __all__ = [
     "HeartbeatLost",
     "HeartbeatResumed",
     "HeartbeatState",
+    "LacpState",
     "MemberPortDown",
     "MemberRole",
     "MemberState",
@@ -54,6 +57,7 @@ __all__ = [
     "Scope",
     "SplitPhase",
     "TableState",
+    "UnpairedPort",
 ]
 
 
@@ -302,6 +306,33 @@ class MemberState:
 
 
 @dataclass(frozen=True, slots=True)
+class LacpState:
+    """``m-lag/lacp`` of this device; identifiers are six bytes.
+
+    ``remote``: the partner's identifier while it is in force in place of ``local``, else None. ``switches_in``: seconds
+    until the local one is. The counters count changes, not the hellos that repeat them.
+    """
+
+    m_lag_id: int
+    local: bytes
+    remote: bytes | None
+    priority: int
+    switches_in: float | None
+    sent: int
+    received: int
+    sent_ifm: int
+
+
+@dataclass(frozen=True, slots=True)
+class UnpairedPort:
+    """``dfs-group/state/unpaired-port``."""
+
+    kind: Unpaired
+    name: str
+    error_down: bool
+
+
+@dataclass(frozen=True, slots=True)
 class EngineState:
     """Everything at one moment. ``group_id`` is ``None`` and ``peer`` empty while no group is configured."""
 
@@ -315,6 +346,8 @@ class EngineState:
     heartbeat: HeartbeatState | None = None
     dual_active: DualActiveState | None = None
     members: tuple[MemberState, ...] = ()
+    lacp: tuple[LacpState, ...] = ()
+    unpaired: tuple[UnpairedPort, ...] = ()
 
     def table(self, entry_type: EntryType) -> TableState:
         """The table of one type."""
@@ -361,20 +394,28 @@ class PeerLinkDown:
 
 @dataclass(frozen=True, slots=True)
 class EntryLimit:
-    """A table was full and refused an entry; given once until there is room again. ``capacity`` in entries."""
+    """A table was full and refused entries, of the first message ``dropped``; given once until there is room again.
+
+    ``capacity`` in entries.
+    """
 
     at: datetime
     type: EntryType
     capacity: int
+    dropped: int
 
 
 @dataclass(frozen=True, slots=True)
 class AuthenticationFailure:
-    """A packet was dropped for its digest; given once for each run of failures on a link."""
+    """A packet was dropped for its digest; given once for each run of failures on a link.
+
+    ``packet`` is the type of the last of them, as it says itself.
+    """
 
     at: datetime
     link: Link
     detail: str
+    packet: PacketType | None
 
 
 @dataclass(frozen=True, slots=True)

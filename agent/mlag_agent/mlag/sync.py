@@ -80,18 +80,18 @@ class Synchroniser:
             result = self.tables[event.type].install_peer(event.entries)
             if result.dropped:
                 self._dropped[event.type] += result.dropped
-                self.limit_reached(event.type)
+                self.limit_reached(event.type, result.dropped)
         elif isinstance(event, WithdrawalsReceived):
             self._withdrawals_received[event.type] += len(event.keys)
             self.tables[event.type].withdraw_peer(event.keys)
         elif isinstance(event, BatchEnded):
             self.tables[event.type].end_batch()
 
-    def limit_reached(self, entry_type: EntryType) -> None:
-        """An entry found no room; said once until there is room again."""
+    def limit_reached(self, entry_type: EntryType, dropped: int) -> None:
+        """``dropped`` entries found no room; said once until there is room again."""
         if entry_type not in self._limited:
             self._limited.add(entry_type)
-            self._emit(EntryLimit(self._wall(), entry_type, self.tables[entry_type].capacity))
+            self._emit(EntryLimit(self._wall(), entry_type, self.tables[entry_type].capacity, dropped))
 
     def pump(self) -> bool:
         """Send what may be sent now; true when more could be sent at once after others had their turn."""

@@ -19,7 +19,7 @@ import hmac
 import struct
 import zlib
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 from typing import Final
 
 from mlag_agent.mlag.config import DownReason
@@ -34,6 +34,7 @@ __all__ = [
     "Message",
     "MessageType",
     "ProtocolViolation",
+    "ReceiveFailure",
     "decode_datagram",
 ]
 
@@ -73,16 +74,44 @@ class Message:
     authenticated: bool
 
 
+class ReceiveFailure(StrEnum):
+    """Why a packet was refused, of the device's names those that have a counterpart here (DOMAIN 3.3)."""
+
+    INTEGRITY = "integrity-check-failed"
+    SERIAL_NUMBER = "serialnum-check-failed"
+    VERSION = "version-mismatch"
+    PAIRING = "dfs-pair-failed"
+    CONTENT = "mlag-info-error"
+
+
+_FAILURE_OF_REASON: Final = {
+    DownReason.AUTHENTICATION_FAILED: ReceiveFailure.INTEGRITY,
+    DownReason.NO_AUTHENTICATION: ReceiveFailure.INTEGRITY,
+    DownReason.VERSION_MISMATCH: ReceiveFailure.VERSION,
+    DownReason.GROUP_MISMATCH: ReceiveFailure.PAIRING,
+}
+
+
 class ProtocolViolation(Exception):  # noqa: N818 - the peer's deed, not an error of ours
     """The peer's bytes cannot be accepted; ``reason`` is the down-reason to show, ``detail`` a sentence.
 
-    The only exception that a decoder raises for bytes of a peer.
+    The only exception that a decoder raises for bytes of a peer. ``failure``: what counts it, by the reason unless
+    given; ``about``: the message, as far as it was read and whether or not it is the peer's.
     """
 
-    def __init__(self, reason: DownReason, detail: str) -> None:
+    def __init__(
+        self,
+        reason: DownReason,
+        detail: str,
+        *,
+        failure: ReceiveFailure | None = None,
+        about: Message | None = None,
+    ) -> None:
         super().__init__(detail)
         self.reason = reason
         self.detail = detail
+        self.failure = failure or _FAILURE_OF_REASON.get(reason, ReceiveFailure.CONTENT)
+        self.about = about
 
 
 class Encoder:
@@ -118,7 +147,7 @@ class Decoder:
         self._buffer = bytearray()
         self._offset = 0
         self._expected = 0
-        self._failure: tuple[DownReason, str] | None = None
+        self._failure: ProtocolViolation | None = None
 
     def feed(self, data: bytes | bytearray | memoryview) -> None:
         """Append bytes as they came from the connection."""
@@ -131,11 +160,11 @@ class Decoder:
     def next_message(self) -> Message | None:
         """The next complete message, ``None`` when more bytes are needed. Raises ``ProtocolViolation``."""
         if self._failure is not None:
-            raise ProtocolViolation(*self._failure)
+            raise self._failure.with_traceback(None)
         try:
             return self._parse()
         except ProtocolViolation as violation:
-            self._failure = (violation.reason, violation.detail)
+            self._failure = violation
             self._buffer.clear()
             self._offset = 0
             raise
@@ -158,6 +187,8 @@ class Decoder:
                 DownReason.PROTOCOL_ERROR,
                 f"sequence number {message.sequence} arrived where {self._expected} was due: "
                 + ("a packet was replayed" if message.sequence < self._expected else "packets were lost"),
+                failure=ReceiveFailure.SERIAL_NUMBER,
+                about=message,
             )
         self._expected += 1
         return message
@@ -216,10 +247,14 @@ def _check_header(fields: tuple[bytes, int, int, int, int, int], key: bytes | No
 
 def _check_packet(packet: bytes, fields: tuple[bytes, int, int, int, int, int], key: bytes | None) -> Message:
     body_end = HEADER_SIZE + fields[4]
+    message = Message(MessageType(fields[2]), packet[HEADER_SIZE:body_end], fields[5], key is not None)
     if not hmac.compare_digest(_trailer(key, packet[:body_end]), packet[body_end:]):
         if key is None:
-            raise ProtocolViolation(DownReason.PROTOCOL_ERROR, "the checksum of a packet is wrong")
+            words = "the checksum of a packet is wrong"
+            raise ProtocolViolation(DownReason.PROTOCOL_ERROR, words, failure=ReceiveFailure.INTEGRITY, about=message)
         raise ProtocolViolation(
-            DownReason.AUTHENTICATION_FAILED, "the digest of the peer's packet does not match this device's password"
+            DownReason.AUTHENTICATION_FAILED,
+            "the digest of the peer's packet does not match this device's password",
+            about=message,
         )
-    return Message(MessageType(fields[2]), packet[HEADER_SIZE:body_end], fields[5], key is not None)
+    return message
