@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from ipaddress import ip_address
@@ -14,6 +13,7 @@ from mlag_agent.datastore.payload import Transforms
 from mlag_agent.datastore.subscriber import ChangeSet
 from mlag_agent.errors import ApplyRefused, ErrorTag, RpcError, RpcFailure
 from mlag_agent.features.base import Agent, Feature, StateProvider
+from mlag_agent.features.mlag_members import member_state
 from mlag_agent.features.mlag_statistics import fault_rows, reset_handlers, statistics_state
 from mlag_agent.features.ports import configured_ports
 from mlag_agent.mlag import (
@@ -34,7 +34,6 @@ from mlag_agent.mlag.state import (
     EngineState,
     HeartbeatEnd,
     HeartbeatState,
-    MemberState,
     PairingState,
 )
 from mlag_agent.models import DeviceModel
@@ -92,7 +91,15 @@ def group_config(root: Container, sealer: Sealer) -> GroupConfig | None:
         heartbeat=_heartbeat(group),
         dual_active=_dual_active(group),
         ports=tuple(configured_ports(root)),
+        lacp_switch_delay=_switch_delay(group.leaf("lacp-switch-delay")),
     )
+
+
+def _switch_delay(value: str | None) -> float | None:
+    """Seconds; the command's 0 is never, and 'immediately' is no delay."""
+    if value == "immediately":
+        return 0.0
+    return float(value or 0) or None
 
 
 def _peer_link(root: Container) -> PeerLinkKind | None:
@@ -265,7 +272,7 @@ def _state(state: EngineState) -> dict[str, Any]:
         },
         "heartbeat": _heartbeat_state(state.heartbeat),
         "dual-active": _dual_active_state(state.dual_active),
-        "m-lags": {"m-lag": [row for member in state.members for row in _member_rows(member)]},
+        **member_state(state),
         "sync-channel": _channel_state(state.channel),
     }
 
@@ -320,36 +327,6 @@ def _dual_active_state(split: DualActiveState | None) -> dict[str, Any] | None:
     if split is None:
         return None
     return {"status": split.phase, "error-down-side": split.gives_way, "error-down-ports": split.scope}
-
-
-def _member_rows(member: MemberState) -> Iterator[dict[str, Any]]:
-    """This device's row of an M-LAG, and the partner's."""
-    here = _activity(up=member.up)
-    there = None if member.peer_up is None else _activity(up=member.peer_up)
-    yield {
-        "node-id": 1,
-        "id": member.m_lag_id,
-        "if-name": member.name,
-        "local-status": here,
-        "peer-status": there,
-        "member-port-role": member.role,
-        "port-state": _status(up=member.up),
-        "error-down": member.error_down,
-        "recovery-countdown": None if member.countdown is None else math.ceil(member.countdown),
-    }
-    if member.peer_up is not None:
-        yield {
-            "node-id": 2,
-            "id": member.m_lag_id,
-            "port-state": _status(up=member.peer_up),
-            "local-status": there,
-            "peer-status": here,
-            "member-port-role": member.peer_role,
-        }
-
-
-def _activity(*, up: bool) -> str:
-    return "active" if up else "inactive"
 
 
 def _heartbeat_end(side: str, end: HeartbeatEnd) -> dict[str, Any]:

@@ -266,7 +266,8 @@ class GroupConfig:
 
     ``password``: clear text, ``None`` without authentication; never in ``repr``. ``arp_rate`` and ``nd_rate`` are in
     entries per second; ``None`` is unlimited (benches; YANG cannot say it).  ``peer_link``: None when no interface is
-    configured as the peer-link, which the simulated device has all the same.
+    configured as the peer-link, which the simulated device has all the same. ``lacp_switch_delay``: seconds from the
+    end of the pair until a Backup takes its own LACP system identifier, None never.
     """
 
     group_id: int
@@ -280,6 +281,7 @@ class GroupConfig:
     heartbeat: HeartbeatConfig = HeartbeatConfig()
     dual_active: DualActiveConfig = DualActiveConfig()
     ports: tuple[PortConfig, ...] = ()
+    lacp_switch_delay: float | None = None
 
     def __post_init__(self) -> None:
         peer = self.heartbeat.peer_address

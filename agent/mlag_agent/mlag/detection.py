@@ -25,6 +25,7 @@ from mlag_agent.mlag.state import (
     MemberRole,
     MemberState,
     PairRole,
+    UnpairedPort,
 )
 from mlag_agent.mlag.statistics import PacketType
 
@@ -174,6 +175,13 @@ class DualActiveDetection:
             if port.m_lag_id is not None
         ]
         return tuple(sorted(rows, key=lambda row: row.m_lag_id))
+
+    def unpaired(self) -> tuple[UnpairedPort, ...]:
+        """Reserved and suspended ports, in the order of the configuration."""
+        ports = () if self._config is None else self._config.ports
+        return tuple(
+            UnpairedPort(port.unpaired, port.name, self.error_down(port)) for port in ports if port.unpaired is not None
+        )
 
     def dual_active(self) -> DualActiveState | None:
         """For the snapshot; None without a group."""

@@ -36,6 +36,7 @@ from mlag_agent.mlag.fabric import Connection, Fabric
 from mlag_agent.mlag.heartbeat import Heartbeat
 from mlag_agent.mlag.history import FaultHistory
 from mlag_agent.mlag.hub import EventHub
+from mlag_agent.mlag.lacp import Lacp, lacp_facts
 from mlag_agent.mlag.link import EntryLink, LinkSettings
 from mlag_agent.mlag.messages import NONCE_SIZE, Announcement, CloseCause
 from mlag_agent.mlag.pairing import PairingFacts, PairingTracker
@@ -142,6 +143,7 @@ class Engine:
         self._channel_change = self._peer_link_change = wall()
         self._peer_link_up = False
         self._pairing = PairingTracker(wall, self._timers.hello_hold)
+        self._lacp = Lacp()
         self._cause = Cause(DownReason.UNCONFIGURED, "no peer-link source is configured on this device")
 
     # -- life ------------------------------------------------------------------------------------------------------
@@ -301,6 +303,8 @@ class Engine:
             heartbeat=self._detection.state(),
             dual_active=self._detection.dual_active(),
             members=self._detection.members(),
+            lacp=self._lacp.state(self._now()),
+            unpaired=self._detection.unpaired(),
         )
 
     def subscribe(self, callback: Callable[[EngineEvent], None]) -> Callable[[], None]:
@@ -370,6 +374,7 @@ class Engine:
         self._update_peer_link()
         self._update_pairing()
         self._detection.tick(self._hello.peer, paired=self._pairing.paired, link_down=self._link_down())
+        self._update_lacp()
         self._hello.tell(self._detection.announced(), self._now())
         self._send_hellos()
         self._update_reason()
@@ -383,7 +388,7 @@ class Engine:
         """Set the one timer to the nearest deadline of any part."""
         now = self._now()
         due = [self._hello.next_deadline(), self._sync.next_deadline(now), self._pairing.next_deadline()]
-        due.append(self._detection.next_deadline())
+        due += [self._detection.next_deadline(), self._lacp.next_deadline()]
         due += [link.next_deadline() for link in self._links.values()]
         if self._grace_end is not None:
             due.append(self._grace_end[1])
@@ -477,6 +482,11 @@ class Engine:
             facts = PairingFacts(mine, hello.peer, hello.violation, hello.unheard, self._link_down())
         for event in self._pairing.update(facts, self._now()):
             self._emit(event)
+
+    def _update_lacp(self) -> None:
+        config = self._applier.config
+        partner = self._hello.peer if self._pairing.paired else None
+        self._lacp.update(lacp_facts(self._announced(config), config, partner), self._now())
 
     def _update_reason(self) -> None:
         if self._channel.active is not None:

@@ -16,6 +16,7 @@ from mlag_agent.mlag.config import (
     IPAddress,
     Link,
     Role,
+    Unpaired,
 )
 from mlag_agent.mlag.statistics import PacketType
 
@@ -39,6 +40,7 @@ __all__ = [
     "HeartbeatLost",
     "HeartbeatResumed",
     "HeartbeatState",
+    "LacpState",
     "MemberPortDown",
     "MemberRole",
     "MemberState",
@@ -55,6 +57,7 @@ __all__ = [
     "Scope",
     "SplitPhase",
     "TableState",
+    "UnpairedPort",
 ]
 
 
@@ -303,6 +306,33 @@ class MemberState:
 
 
 @dataclass(frozen=True, slots=True)
+class LacpState:
+    """``m-lag/lacp`` of this device; identifiers are six bytes.
+
+    ``remote``: the partner's identifier while it is in force in place of ``local``, else None. ``switches_in``: seconds
+    until the local one is. The counters count changes, not the hellos that repeat them.
+    """
+
+    m_lag_id: int
+    local: bytes
+    remote: bytes | None
+    priority: int
+    switches_in: float | None
+    sent: int
+    received: int
+    sent_ifm: int
+
+
+@dataclass(frozen=True, slots=True)
+class UnpairedPort:
+    """``dfs-group/state/unpaired-port``."""
+
+    kind: Unpaired
+    name: str
+    error_down: bool
+
+
+@dataclass(frozen=True, slots=True)
 class EngineState:
     """Everything at one moment. ``group_id`` is ``None`` and ``peer`` empty while no group is configured."""
 
@@ -316,6 +346,8 @@ class EngineState:
     heartbeat: HeartbeatState | None = None
     dual_active: DualActiveState | None = None
     members: tuple[MemberState, ...] = ()
+    lacp: tuple[LacpState, ...] = ()
+    unpaired: tuple[UnpairedPort, ...] = ()
 
     def table(self, entry_type: EntryType) -> TableState:
         """The table of one type."""

@@ -1,0 +1,110 @@
+"""Displays of member interfaces and unpaired ports, of two real agents that are configured line by line."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from mlag_agent.mlag import EngineTimers
+from mlag_client import DfsClient, Fault, Link
+from mlag_client.shell import Shell
+from mlag_client.testing import RunningPair, pair
+
+FAST = EngineTimers(hello_interval=0.05, hello_hold=0.5, heartbeat_interval=0.05)
+LIMIT = 20.0
+Shells = tuple[Shell, Shell]
+
+
+def lines(side: int) -> list[str]:
+    """Device 1 is the Master."""
+    return [
+        "system-view", "dfs-group 1", f"priority {200 - side}",
+        f"dual-active detection source ip 192.0.2.{side} peer 192.0.2.{3 - side}", "dual-active detection delay 0",
+        "set lacp system-id switch-delay 3600", "m-lag active-standby election arp", "quit",
+        "interface Eth-Trunk0", "peer-link 1", "quit",
+        "interface Eth-Trunk10", "dfs-group 1 m-lag 10", "quit",
+        "interface Eth-Trunk20", "dfs-group 1 m-lag 20 active-standby", "quit",
+        "interface 10GE1/0/1", "m-lag unpaired-port suspend", "quit",
+        "interface 10GE1/0/2", "m-lag unpaired-port reserved", "quit", "commit",
+    ]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[RunningPair]:
+    with pair(timers=FAST) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def clients(running: RunningPair) -> tuple[DfsClient, DfsClient]:
+    return running.first.client(), running.second.client()
+
+
+@pytest.fixture(scope="module")
+def shells(clients: tuple[DfsClient, DfsClient]) -> Shells:
+    """Both devices configured."""
+    made = Shell(clients[0].session, "a"), Shell(clients[1].session, "b")
+    for side, shell in enumerate(made, 1):
+        for line in lines(side):
+            result = shell.execute(line)
+            assert not result.error, (line, result.text)
+    return made
+
+
+def shown(shell: Shell, line: str) -> dict[str, str]:
+    """Labels and values of a display."""
+    result = shell.execute(line)
+    assert not result.error, result.text
+    return {
+        label.strip(): value.strip() for label, colon, value in (row.partition(":") for row in result.text.splitlines())
+    }
+
+
+def until(shell: Shell, line: str, label: str, wanted: str) -> dict[str, str]:
+    """The display once it shows that."""
+    deadline = time.monotonic() + LIMIT
+    while (found := shown(shell, line)).get(label) != wanted:
+        assert time.monotonic() < deadline, found
+        time.sleep(0.05)  # a display has no event to wait for
+    return found
+
+
+LACP = "display dfs-group 1 lacp system-id m-lag 10"
+
+
+class TestLacp:
+    def test_of_both(self, shells: Shells) -> None:
+        theirs = until(shells[1], LACP, "Receive system id from remote", "1")
+        ours = until(shells[0], LACP, "Receive system id from remote", "1")
+        assert list(ours) == [
+            "Local effective system id", "Local effective system priority",
+            "Remote global system id", "Remote global system priority",
+            "Send system id to remote", "Receive system id from remote", "Send system id to IFM",
+        ]  # fmt: skip
+        assert (ours["Remote global system id"], ours["Remote global system priority"]) == ("0000-0000-0000", "0")
+        assert theirs["Remote global system id"] == ours["Local effective system id"]
+        assert theirs["Remote global system id"] != theirs["Local effective system id"]
+        assert theirs["Remote global system priority"] == "32768"
+
+    def test_no_such_m_lag(self, shells: Shells) -> None:
+        assert shells[0].execute(LACP.replace("10", "11")).text == "Info: M-LAG 11 has no interface on this device."
+
+    def test_an_identifier_out_of_range(self, shells: Shells) -> None:
+        assert shells[0].execute(LACP.replace("10", "2049")).error
+
+
+def test_unpaired_ports(shells: Shells, clients: tuple[DfsClient, DfsClient]) -> None:
+    suspended, reserved = (f"display m-lag unpaired-port {kind}" for kind in ("suspend", "reserved"))
+    wanted = ["* : errordown", "M-LAG unpaired-port suspend:", "10GE1/0/1"]
+    assert shells[1].execute(suspended).text.splitlines() == wanted
+    until(shells[1], LACP, "Receive system id from remote", "1")
+    heard = "display dfs-group 1 heartbeat"
+    until(shells[1], heard, "Heart beat status", "OK")
+    clients[0].set_fault(Link.PEER_LINK, Fault.CUT)
+    until(shells[1], suspended, "*10GE1/0/1", "")
+    assert shells[1].execute(reserved).text.splitlines()[2:] == ["10GE1/0/2"]
+    assert shells[0].execute(suspended).text.splitlines()[2:] == ["10GE1/0/1"]
+    clients[0].set_fault(Link.PEER_LINK, Fault.NONE)
+    until(shells[1], suspended, "10GE1/0/1", "")
