@@ -375,7 +375,7 @@ class TestHelp:
         return [expectation.text for expectation in shell.expected(line)]
 
     def test_user_view(self, shell: Shell) -> None:
-        assert self.words(shell, "") == ["display", "quit", "system-view"]
+        assert self.words(shell, "") == ["display", "quit", "reset", "system-view"]
 
     def test_dfs_group_view(self, shell: Shell) -> None:
         run(shell, "system-view", "dfs-group 1")
