@@ -39,6 +39,7 @@ from mlag_agent.mlag.errors import (
 )
 from mlag_agent.mlag.fabric_host import HostFabric, PeerLinkAddresses
 from mlag_agent.mlag.fabric_loopback import LoopbackFabric
+from mlag_agent.mlag.fabric_memory import MemoryFabric, Network
 
 __all__ = [
     "AddressUnavailable",
@@ -62,6 +63,8 @@ __all__ = [
     "HostFabric",
     "Link",
     "LoopbackFabric",
+    "MemoryFabric",
+    "Network",
     "PeerLinkAddresses",
     "PeerLinkKind",
     "Plan",
