@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any, Final
 
 from mlag_agent.data.tree import Container, LeafList
 from mlag_agent.mlag.config import CheckMode, ConsistencyConfig, ConsistencyValue
 from mlag_agent.mlag.consistency import Item
-from mlag_agent.mlag.consistency_wire import MAX_VALUE
+from mlag_agent.mlag.consistency_wire import MAX_COMPARED, MAX_VALUE
 from mlag_agent.mlag.state import ConsistencyState
 
 __all__ = ["COMPARED_PATHS", "consistency_config", "consistency_state"]
@@ -34,7 +35,8 @@ def consistency_config(root: Container, group: Container) -> ConsistencyConfig:
         if isinstance(services, LeafList)
         for service in services.values
     )
-    found = {(value.scope, value.item): value for value in _values(root, group)}
+    # Two interfaces whose names differ behind the 245th byte would share a scope: the last one counts.
+    found = {(value.scope, value.item): value for value in islice(_values(root, group), MAX_COMPARED)}
     return ConsistencyConfig(mode, out, tuple(sorted(found.values())))
 
 

@@ -2,7 +2,7 @@
 
 Body of a part, behind the nonces that every datagram has::
 
-    generation (4) | mode (1) | part (1) | parts (1) | records: length (1) scope, length (1) item, length (1) value
+    generation (4) | mode (1) | part (2) | parts (2) | records: length (1) scope, length (1) item, length (1) value
 """
 
 from __future__ import annotations
@@ -14,19 +14,30 @@ from typing import Final
 from mlag_agent.mlag.config import CheckMode, ConsistencyValue, DownReason
 from mlag_agent.mlag.wire import ProtocolViolation
 
-__all__ = ["MAX_PARTS", "MAX_VALUE", "ConfigurationReceiver", "Part", "decode_part", "encode_configuration"]
+__all__ = [
+    "MAX_COMPARED",
+    "MAX_PARTS",
+    "MAX_VALUE",
+    "ConfigurationReceiver",
+    "Part",
+    "decode_part",
+    "encode_configuration",
+]
 
-_HEAD: Final = struct.Struct(">IBBB")
+_HEAD: Final = struct.Struct(">IBHH")
 _MODES: Final = tuple(CheckMode)
 PART_SIZE: Final = 1200
 """Bytes of a part: with all headers it fits an Ethernet frame."""
-MAX_PARTS: Final = 255
+MAX_PARTS: Final = 4096
+"""About five megabytes: more than ``MAX_COMPARED`` values and those of the simulated device can be."""
+MAX_COMPARED: Final = 10_000
+"""Values of a configuration that are compared: more interfaces of VLANs than there are VLANs."""
 MAX_VALUE: Final = 255
 """Bytes of a text; longer values are cut to a prefix and a digest by who makes them."""
 
 
 def encode_configuration(generation: int, mode: CheckMode, values: tuple[ConsistencyValue, ...]) -> list[bytes]:
-    """The bodies, in order. ``ValueError`` for more than fits 255 of them."""
+    """The bodies, in order. ``ValueError`` for more than fits ``MAX_PARTS`` of them."""
     parts = [b""]
     for value in values:
         texts = (value.scope.encode(), value.item.encode(), value.value.encode())

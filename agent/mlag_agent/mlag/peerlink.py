@@ -17,7 +17,7 @@ from dataclasses import replace
 from typing import Final
 
 from mlag_agent.mlag.config import DownReason
-from mlag_agent.mlag.consistency_wire import Part, decode_part
+from mlag_agent.mlag.consistency_wire import MAX_PARTS, Part, decode_part
 from mlag_agent.mlag.freshness import REPLY_GAP, Arrival, Freshness
 from mlag_agent.mlag.messages import (
     NONCE_SIZE,
@@ -38,9 +38,6 @@ from mlag_agent.mlag.wire import (
 )
 
 __all__ = ["PeerLink"]
-
-MAX_CONFIGURATIONS: Final = 255
-"""Parts of a configuration that wait for the next look: one whole of the largest kind."""
 
 _LABEL: Final = b"mlag-agent dfs hello 1"
 
@@ -76,7 +73,7 @@ class PeerLink:
         self._next_hello: float | None = None
         self._reply_after = 0.0
         self._output: list[bytes] = []
-        self.configurations: deque[Part] = deque(maxlen=MAX_CONFIGURATIONS)
+        self.configurations: deque[Part] = deque(maxlen=MAX_PARTS)
         """Parts of the peer's compared configuration that have arrived, for whoever compares."""
         self._peer: Announcement | None = None
         self._heard = 0.0

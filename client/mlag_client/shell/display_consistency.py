@@ -10,30 +10,11 @@ from lxml import etree
 from mlag_client.commands.pattern import Pattern
 from mlag_client.commands.tree import DML, Node
 from mlag_client.shell.display import NONE, state_of, text_of
+from mlag_client.shell.labels import CHECKED_ITEMS
 from mlag_client.shell.registry import Display
 
-__all__ = ["DISPLAYS", "check_lines"]
+__all__ = ["DISPLAYS"]
 
-_LABELS: Final[Mapping[str, str]] = {
-    "stp-enable": "STP Enable",
-    "stp-mode": "STP Mode",
-    "v-stp": "V-STP",
-    "stp-vlan-disable": "STP Vlan Disable",
-    "election-mode": "Election mode",
-    "vlan": "VLAN",
-    "vlanif-ipv4": "VLANIF(IPV4)",
-    "m-lag-id": "M-LAG",
-    "m-lag-mode": "M-LAG Mode",
-    "m-lag-member-number": "M-LAG Member Number",
-    "lacp-m-lag-system-id": "LACP M-LAG System-Id",
-    "lacp-m-lag-priority": "LACP M-LAG Priority",
-    "stp-edged-port": "STP Edged-port",
-    "lacp-mode": "LACP Mode",
-    "exclude-vlan": "Exclude VLAN",
-    "m-lag-ipv4-address": "M-LAG IPv4 Address",
-    "m-lag-ipv6-address": "M-LAG IPv6 Address",
-    "m-lag-ipv6-link-local-address": "M-LAG IPv6 Link-local",
-}
 _LIST: Final = 16
 """Values of a list that are shown, as on the device."""
 
@@ -78,7 +59,7 @@ def _shown(value: str) -> str:
 def _items(data: etree._Element, scopes: tuple[str, ...]) -> str:
     rows = [
         (
-            _LABELS.get(text_of(row, "name"), text_of(row, "name")),
+            CHECKED_ITEMS.get(text_of(row, "name"), text_of(row, "name")),
             text_of(row, "type"),
             _shown(text_of(row, "local-value")),
             _shown(text_of(row, "peer-value")),
@@ -100,7 +81,7 @@ def _interface(running: Node, data: etree._Element, given: Mapping[str, str]) ->
     rows = [row for row in _rows(_check(data), "item") if text_of(row, "scope") == scope]
     shown = [
         (
-            _LABELS.get(text_of(row, "name"), ""),
+            CHECKED_ITEMS.get(text_of(row, "name"), ""),
             text_of(row, "type"),
             _shown(text_of(row, "local-value")),
             _shown(text_of(row, "peer-value")),
@@ -119,7 +100,7 @@ def _status(running: Node, data: etree._Element, given: Mapping[str, str]) -> st
         for label, mode in modes.items()
     ]
     rows = [
-        (_LABELS.get(text_of(row, "name"), ""), text_of(row, "sent"), text_of(row, "failed"))
+        (CHECKED_ITEMS.get(text_of(row, "name"), ""), text_of(row, "sent"), text_of(row, "failed"))
         for row in _rows(check, "item-statistics")
     ]
     return "\n".join([*heads, _ruled((30, 16, 0), ("Configuration", "Send times", "Failed times"), rows, width=60)])
@@ -144,21 +125,6 @@ def _whitelist(running: Node, data: etree._Element, given: Mapping[str, str]) ->
         for number, service in enumerate(services)
     ]
     return _ruled((12, 28, 0), ("module", "service-type", "whitelist"), rows, width=50)
-
-
-def check_lines(data: etree._Element) -> dict[str, str]:
-    """The last lines of ``display dfs-group``: the outcome, and which items fail, by type."""
-    check = _check(data)
-    failed = [row for row in _rows(check, "item") if text_of(row, "consistent") == "false"]
-    found: dict[str, str] = {"Configuration consistency check": text_of(check, "result")}
-    for kind in ("1", "2"):
-        names = [
-            f"{_LABELS.get(text_of(row, 'name'), '')} ({text_of(row, 'scope')})"
-            for row in failed
-            if text_of(row, "type") == kind
-        ]
-        found[f"  Type {kind} configuration"] = f"\n{'':<42}".join(names) or NONE
-    return found
 
 
 DISPLAYS: Final = (
