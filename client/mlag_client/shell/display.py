@@ -287,9 +287,8 @@ def _brief(running: Node, data: etree._Element, given: Mapping[str, str]) -> str
         rows.append((text_of(row, "id"), text_of(row, "if-name"), port, status, _consistency(row)))
     used = sorted({int(code.text or 0) for row in members_of(data, node) for code in row.iterfind(_FAILED)})
     legend = [f"  {code:<3}: {FAILED_CODES[code]}" for code in used]
-    return "\n".join(
-        ["* - Local node", *columns((12, 24, 14, 26, 0), rows), *(["Failed reason:", *legend] if legend else [])]
-    )
+    lines = ["* - Local node", *columns((12, 24, 14, 26, 0), rows)]
+    return "\n".join([*lines, "Failed reason:", *legend] if legend else lines)
 
 
 _FAILED: Final = f"{{{DML}}}failed-code"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from lxml import etree
 
 from mlag_client.commands.tree import DML, Node, read_config
@@ -35,7 +33,6 @@ RUNNING = read_config(
 
 
 def shown(line: str, running: Node = RUNNING) -> list[str]:
-    given: Mapping[str, str]
     for display in DISPLAYS:
         match, _ = display.pattern.match(line.split())
         if match is not None:
