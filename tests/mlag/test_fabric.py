@@ -98,6 +98,17 @@ async def test_drop(wire: Any) -> None:
     assert await sink.has(4) == b"kept"
 
 
+async def test_what_the_sender_is_told(wire: Any) -> None:
+    """Lost on the way is sent for all that the sender knows; a connection that is closed takes nothing."""
+    fabric, near, _, _, _ = wire
+    fabric.set_fault(Link.CHANNEL, Fault.DROP)
+    assert near.send(b"lost") is None
+    fabric.set_fault(Link.CHANNEL, Fault.NONE)
+    assert near.send(b"kept") is None
+    fabric.set_fault(Link.CHANNEL, Fault.CUT)
+    assert near.send(b"late") == "the connection is closed"
+
+
 async def test_corrupt_changes_one_byte(wire: Any) -> None:
     fabric, near, sink, _, _ = wire
     fabric.set_fault(Link.CHANNEL, Fault.CORRUPT)

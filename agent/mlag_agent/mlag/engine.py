@@ -114,9 +114,9 @@ class Engine:
             emit=self._emit,
             touched=self._touch,
         )
-        self.faults = FaultHistory(self._detection.works)
+        self.history = FaultHistory(self._detection.works)
         """Faults of the pair, current and past."""
-        self._hub.subscribe(self.faults.record)
+        self._hub.subscribe(self.history.record)
         self._links = {
             kind: EntryLink(
                 kind, self, self._timers, counters, now=self._now, random=random, nonce=nonce, version=protocol_version
