@@ -17,6 +17,8 @@ from mlag_client.events import COMPLETE, Event
 from mlag_client.model import (
     BackupRates,
     DownReason,
+    ElectionOutcome,
+    ElectionPacket,
     Entry,
     EntryKind,
     EntryPage,
@@ -318,6 +320,19 @@ class DfsClient:
     def set_fault(self, link: Link, fault: Fault, *, delay: int | None = None) -> None:
         """Break a link, or mend it with ``Fault.NONE``; ``delay`` in milliseconds goes with ``Fault.DELAY`` only."""
         self._simulator("set-fault", ("link", link), ("fault", fault), ("delay", delay))
+
+    def set_port_state(self, name: str, *, up: bool) -> None:
+        """A port stops or begins to work, as when its cable is pulled; every port works at the start."""
+        self._simulator("set-port-state", ("name", name), ("state", "up" if up else "down"))
+
+    def receive_election_packet(self, m_lag_id: int, packet: ElectionPacket) -> ElectionOutcome:
+        """A packet of the server arrives over this device's interface of an active/standby M-LAG.
+
+        The interface becomes the master member, or the outcome says why not.  Raises RpcFailed when no interface of the
+        device is in that M-LAG.
+        """
+        reply = self._simulator("receive-election-packet", ("m-lag-id", m_lag_id), ("packet-type", packet))
+        return documents.read_outcome(reply)
 
     def _simulator(self, name: str, *leaves: tuple[str, object]) -> etree._Element:
         return self.session.rpc(documents.rpc_with_leaves(name, leaves))
