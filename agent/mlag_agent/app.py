@@ -7,6 +7,7 @@ import hashlib
 import socket
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType, TracebackType
@@ -38,6 +39,8 @@ from mlag_agent.features.base import UNKNOWN, Agent, Feature
 from mlag_agent.foreign.log import Operation
 from mlag_agent.foreign.service import Foreign
 from mlag_agent.mlag import DeviceIdentity, Engine, EngineTimers, TableCapacity
+from mlag_agent.mlag.fabric import Fabric
+from mlag_agent.mlag.wire import PROTOCOL_VERSION
 from mlag_agent.models import DeviceModel, find_model
 from mlag_agent.notify.clock import Clock
 from mlag_agent.notify.log import ReplayLog
@@ -56,7 +59,7 @@ from mlag_agent.wire.session import Limits, Session
 if TYPE_CHECKING:
     from mlag_agent.server.metrics_http import MetricsServer
 
-__all__ = ["Device"]
+__all__ = ["Device", "identity_of"]
 
 # After a start from the cache the operations context is loaded this much later, when the hellos are through.
 WARM_UP_SECONDS = 1.0
@@ -67,8 +70,9 @@ class Device:
 
     ``timers`` are the engine's, ``features`` behaviour for more modules than the agent's own, ``call_later`` measures
     the time-out of confirmed commits instead of the event loop, ``clock`` gives events their time and measures that of
-    subscriptions, ``sleep`` the pauses of call home, ``sockets`` are listening ones to use (systemd's).  Raises
-    SettingsError or SchemaError when it cannot start; then nothing is left behind.
+    subscriptions, ``sleep`` the pauses of call home, ``sockets`` are listening ones to use (systemd's).  ``identity``,
+    ``fabric`` and ``protocol_version`` are the engine's, in place of what the settings say.  Raises SettingsError or
+    SchemaError when it cannot start; then nothing is left behind.
     """
 
     def __init__(
@@ -81,8 +85,14 @@ class Device:
         sleep: Sleep = asyncio.sleep,
         clock: Clock | None = None,
         sockets: Mapping[str, Sequence[socket.socket]] = MappingProxyType({}),
+        identity: DeviceIdentity | None = None,
+        fabric: Fabric | None = None,
+        protocol_version: int = PROTOCOL_VERSION,
     ) -> None:
         self.settings = settings
+        self._identity = identity
+        self._fabric = fabric
+        self._protocol_version = protocol_version
         self._sockets = sockets
         self._sleep = sleep
         self._timers = timers
@@ -207,8 +217,9 @@ class Device:
         host_keys = load_or_create_host_keys(folder, settings.listen.host_keys)
         sealer = Sealer.load_or_create(folder / "sealing.key")
         engine = self._engine = Engine(
-            _identity(settings.device.name, model),
-            make_fabric(settings),
+            self._identity or identity_of(settings.device.name, model),
+            self._fabric or make_fabric(settings),
+            protocol_version=self._protocol_version,
             timers=self._timers,
             capacity=TableCapacity(settings.tables.arp, settings.tables.nd),
             reserved_ports=self._own_ports,
@@ -360,10 +371,14 @@ def _state_folder(settings: Settings) -> Path:
     return folder
 
 
-def _identity(name: str, model: DeviceModel) -> DeviceIdentity:
-    """With a locally administered MAC address that differs with the device's name."""
+def identity_of(name: str, model: DeviceModel, *, mac: str | None = None, release: str | None = None) -> DeviceIdentity:
+    """What a device says of itself; unless given, its MAC address is a locally administered one that differs with the
+    device's name.  Raises SettingsError."""
+    octets = (
+        b"\x02" + hashlib.sha256(name.encode()).digest()[:5] if mac is None else bytes.fromhex(mac.replace(":", ""))
+    )
     try:
-        mac = b"\x02" + hashlib.sha256(name.encode()).digest()[:5]
-        return DeviceIdentity(name, model.name, mac, family=model.family)
+        identity = DeviceIdentity(name, model.name, octets, family=model.family)
+        return identity if release is None else replace(identity, version=release)
     except ValueError as error:
         raise SettingsError(f"{error}, and {name!r} has not", "give another --name") from error

@@ -36,6 +36,7 @@ from mlag_agent.control.client import ControlError
 from mlag_agent.ctl_cli import ctl_commands
 from mlag_agent.errors import AgentError, SchemaError, SettingsError
 from mlag_agent.models import DEFAULT_MODEL, MODELS
+from mlag_agent.scenario_cli import scenario_command
 from mlag_agent.server.transports.sockets import reserve_descriptors
 from mlag_agent.systemd import Notifier, activated_sockets
 from mlag_agent.users_cli import PASSWORD_VARIABLE, user_commands
@@ -176,6 +177,7 @@ def pair(*, host: str, port: int, state: Path | None, model: str, user: str, aut
 
 cli.add_command(user_commands)
 cli.add_command(ctl_commands)
+cli.add_command(scenario_command)
 
 
 @cli.command("hash-password")

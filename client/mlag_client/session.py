@@ -41,6 +41,12 @@ EVENT_TICK = 0.5
 """Seconds after which a wait for events looks whether there still is a session: ncclient does not say when it ends."""
 
 BASE: Final = "urn:ietf:params:xml:ns:netconf:base:1.0"
+COMMIT: Final = "urn:mlag-agent:yang:mlag-agent-commit"
+NMDA_COMPARE: Final = "urn:ietf:params:xml:ns:yang:ietf-nmda-compare"
+DATASTORES: Final = "urn:ietf:params:xml:ns:yang:ietf-datastores"
+
+_NOT_FOR_US: Final = frozenset({"unknown-namespace", "unknown-element", "operation-not-supported", "access-denied"})
+"""Error-tags of an operation that is not served, or not to this user."""
 
 # Replies come from the server that the user chose to log in to, yet need no DTD, entity or network either.
 _PARSER: Final = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=True)
@@ -211,16 +217,31 @@ class Session:
             lambda: self.manager.edit_config(config=config, target="candidate", error_option="rollback-on-error"),
         )
 
-    def commit(self, *, timeout: int | None = None, persist: str | None = None, persist_id: str | None = None) -> None:
-        """``<commit>``; with ``timeout``, one that has to be confirmed within these seconds (RFC 6241 section 8.4)."""
-        # ncclient wants the seconds as text.
-        seconds = None if timeout is None else str(timeout)
-        self._call(
-            "commit",
-            lambda: self.manager.commit(
-                confirmed=timeout is not None, timeout=seconds, persist=persist, persist_id=persist_id
-            ),
-        )
+    def commit(
+        self,
+        *,
+        timeout: int | None = None,
+        persist: str | None = None,
+        persist_id: str | None = None,
+        label: str | None = None,
+        description: str | None = None,
+    ) -> None:
+        """``<commit>``; with ``timeout``, one that has to be confirmed within these seconds (RFC 6241 section 8.4).
+
+        ``label`` and ``description`` say what it is for, to an agent that serves mlag-agent-commit; another one refuses
+        them with unknown-namespace.
+        """
+        operation = etree.Element(f"{{{BASE}}}commit", nsmap={None: BASE})  # type: ignore[dict-item]  # the stubs know no default
+        if timeout is not None:
+            etree.SubElement(operation, f"{{{BASE}}}confirmed")
+            etree.SubElement(operation, f"{{{BASE}}}confirm-timeout").text = str(timeout)
+        for name, value in (("persist", persist), ("persist-id", persist_id)):
+            if value is not None:
+                etree.SubElement(operation, f"{{{BASE}}}{name}").text = value
+        for name, value in (("label", label), ("description", description)):
+            if value is not None:
+                etree.SubElement(operation, f"{{{COMMIT}}}{name}", nsmap={None: COMMIT}).text = value  # type: ignore[dict-item]
+        self._call("commit", lambda: self.manager.rpc(operation))
 
     def cancel_commit(self, persist_id: str | None = None) -> None:
         """``<cancel-commit>``: back to before the commit that has to be confirmed."""
@@ -229,6 +250,32 @@ class Session:
     def discard_changes(self) -> None:
         """``<discard-changes>``: the candidate is as running again."""
         self._call("discard-changes", self.manager.discard_changes)
+
+    def candidate_differs(self) -> bool | None:
+        """Whether the candidate differs from running (RFC 9144); None when the agent does not tell this user."""
+        (asked,) = self._sent([lambda: self.manager.rpc(_compare())], "compare")
+        return self._has_differences(asked)
+
+    def edit_and_compare(self, config: etree._Element) -> bool | None:
+        """``edit`` and ``candidate_differs`` on one way to the agent; the former's errors are raised."""
+        edited, asked = self._sent(
+            [
+                lambda: self.manager.edit_config(config=config, target="candidate", error_option="rollback-on-error"),
+                lambda: self.manager.rpc(_compare()),
+            ],
+            "edit-config",
+        )
+        self._awaited(edited, "edit-config")
+        return self._has_differences(asked)
+
+    def _has_differences(self, asked: Any) -> bool | None:
+        try:
+            reply = self._awaited(asked, "compare")
+        except RpcFailed as refused:
+            if all(error.tag in _NOT_FOR_US for error in refused.errors):
+                return None
+            raise
+        return reply.find(f".//{{{NMDA_COMPARE}}}edit") is not None
 
     def rpc(self, element: etree._Element) -> etree._Element:
         """``<rpc-reply>`` of any rpc."""
@@ -300,13 +347,16 @@ class Session:
 
     def pipelined(self, calls: Sequence[Callable[[], Any]], operation: str) -> list[etree._Element]:
         """Send all, then wait for all replies, in order; raises the error of the first that failed."""
+        return [self._awaited(rpc, operation) for rpc in self._sent(calls, operation)]
+
+    def _sent(self, calls: Sequence[Callable[[], Any]], operation: str) -> list[Any]:
+        """Send all; the replies are to be awaited."""
         before = self.manager.async_mode
         self.manager.async_mode = True
         try:
-            sent = [self._call(operation, call) for call in calls]
+            return [self._call(operation, call) for call in calls]
         finally:
             self.manager.async_mode = before
-        return [self._awaited(rpc, operation) for rpc in sent]
 
     def _awaited(self, rpc: Any, operation: str) -> etree._Element:
         if not rpc.event.wait(self.manager.timeout):
@@ -336,6 +386,14 @@ class Session:
         if data is None:
             raise UnexpectedReply("the reply has no <data>")
         return data
+
+
+def _compare() -> etree._Element:
+    """``<compare>`` of running and candidate (RFC 9144 section 3)."""
+    operation = etree.Element(f"{{{NMDA_COMPARE}}}compare", nsmap={None: NMDA_COMPARE, "ds": DATASTORES})  # type: ignore[dict-item]
+    etree.SubElement(operation, f"{{{NMDA_COMPARE}}}source").text = "ds:running"
+    etree.SubElement(operation, f"{{{NMDA_COMPARE}}}target").text = "ds:candidate"
+    return operation
 
 
 def _lost(operation: str, error: Exception) -> SessionLost:

@@ -122,6 +122,7 @@ class _Noted:
     datastore: str | None = None
     paths: list[str] = field(default_factory=list)
     more: bool = False
+    remarks: dict[str, str] = field(default_factory=dict)
 
 
 class AuditLog:
@@ -163,6 +164,11 @@ class AuditLog:
         """As ``changing``, from the two trees."""
         self.changing(session, datastore, changes(before, after))
 
+    def remarked(self, session: Session, *, label: str | None, description: str | None) -> None:
+        """The commit that the session has sent comes with these words, which are meant to be written down."""
+        noted = self._noted.setdefault(session, _Noted())
+        noted.remarks = {name: text for name, text in (("label", label), ("description", description)) if text}
+
     def operation(
         self, session: Session, name: str, *, datastore: str | None, errors: Sequence[RpcError] | None
     ) -> None:
@@ -184,6 +190,8 @@ class AuditLog:
             line["changes"] = noted.paths
             if noted.more:
                 line["more-changes"] = True
+        if noted is not None and noted.remarks:
+            line |= noted.remarks
         line["result"] = "aborted" if errors is None else "error" if errors else "ok"
         if errors:
             line["errors"] = [_error(error) for error in errors[:MAX_ERRORS]]

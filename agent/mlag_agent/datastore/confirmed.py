@@ -19,6 +19,7 @@ from typing import Protocol
 
 from mlag_agent.data.encode import encode_children
 from mlag_agent.data.tree import Container
+from mlag_agent.datastore.commit_log import Commit, CommitKind, CommitLog
 from mlag_agent.datastore.locks import in_use
 from mlag_agent.datastore.persist import NOT_WRITABLE, Journal, StoredPending
 from mlag_agent.datastore.stores import Datastore, Datastores
@@ -80,13 +81,18 @@ class ConfirmEvent:
 
 @dataclass(frozen=True, slots=True)
 class CommitRequest:
-    """The parameters of ``<commit>``, with the session that sent it.  ``timeout`` in seconds."""
+    """The parameters of ``<commit>``, with the session that sent it.  ``timeout`` in seconds.
+
+    ``label`` and ``description`` say what it is for; they change nothing.
+    """
 
     session_id: int
     confirmed: bool = False
     timeout: int = DEFAULT_TIMEOUT
     persist: str | None = None
     persist_id: str | None = None
+    label: str | None = None
+    description: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +187,8 @@ class ConfirmedCommits:
         self.pending: Pending | None = None
         self.rollback_error: str | None = None
         """Why the rollback that is due has failed; it is tried again every ``RETRY_SECONDS``."""
+        self.log = CommitLog()
+        """What has been committed."""
         self.told: list[Callable[[ConfirmEvent], None]] = []
         """Called with each event once it is in force."""
 
@@ -349,6 +357,7 @@ class _Commit:
         """Armed, or final."""
         self._commits.stores.committed(self._request.session_id)
         self._commits.become(self._after, self._request.timeout)
+        self._commits.log.note(self._record())
         number, timeout = self._request.session_id, self._request.timeout
         if self._after is not None:
             step = ConfirmStep.START if self._before is None else ConfirmStep.EXTEND
@@ -359,6 +368,24 @@ class _Commit:
             _LOG.info("session %d: confirmed commit, to be confirmed within %d s", number, timeout)
         elif self._before is not None:
             _LOG.info("session %d: confirmed commit is confirmed", number)
+
+    def _record(self) -> Commit:
+        request = self._request
+        first, final = self._before is None, self._after is None
+        kinds = {
+            (True, True): CommitKind.COMMIT,
+            (True, False): CommitKind.CONFIRMED,
+            (False, False): CommitKind.EXTENDING,
+            (False, True): CommitKind.CONFIRMING,
+        }
+        return Commit(
+            kinds[first, final],
+            datetime.now(UTC),
+            request.session_id,
+            None if self._by is None else self._by.username,
+            request.label,
+            request.description,
+        )
 
 
 class _RollBack:

@@ -14,7 +14,7 @@ from mlag_agent.data.tree import merge
 from mlag_agent.datastore.stores import CandidateMode
 from mlag_agent.errors import SettingsError
 from mlag_agent.features import commit, editing, locks, sessions
-from mlag_agent.features.base import Agent, Feature, Handler, Reply, RpcInput, SessionInfo
+from mlag_agent.features.base import Agent, Feature, Handler, Reply, RpcInput, SessionInfo, StateProvider
 from mlag_agent.features.parameters import datastore
 from mlag_agent.features.reading import read_filter, read_mode, read_reply
 from mlag_agent.schema.nodes import ModuleRequest
@@ -52,9 +52,14 @@ def feature(modes: Modes) -> Feature:
         enabled["startup"] = ("1.0",)
     if modes.url_schemes:
         enabled["url"] = (f"1.0?scheme={','.join(modes.url_schemes)}",)
+    with_commit = modes.candidate != "none"
     return Feature(
         name="netconf",
-        modules=(ModuleRequest("ietf-netconf", tuple(sorted(enabled))),),
+        modules=(
+            ModuleRequest("ietf-netconf", tuple(sorted(enabled))),
+            *((ModuleRequest("mlag-agent-commit"),) if with_commit else ()),
+        ),
+        state=(StateProvider("/mlag-agent-commit:commits", commit.list_of_commits),) if with_commit else (),
         rpcs={f"ietf-netconf:{name}": handler for name, handler in _handlers(modes).items()},
         capabilities=tuple(f"{BASE}{name}:{version}" for name, versions in enabled.items() for version in versions),
         refusals=dict(_refusals(modes)),

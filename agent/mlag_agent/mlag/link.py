@@ -194,7 +194,8 @@ class EntryLink:
         for runner in self._runners():
             events = runner.session.tick(now)
             runner.flush()
-            self.handle(runner, events)
+            if events:  # else there is nothing new, and to say so would have the engine look again at once, for ever
+                self.handle(runner, events)
         settings = self._settings
         if settings is None or not self._allowed or self.active is not None or self._opening:
             return

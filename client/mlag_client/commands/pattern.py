@@ -6,8 +6,9 @@
     port vlan exclude <vlans:vlan>+
 
 ``<name:kind>`` is a parameter, ``<name:=a|b>`` one that is one of these words; kinds are ``LOW-HIGH``, ``ipv4``,
-``ipv6``, ``mask``, ``name``, ``password``, ``word``, ``delay`` and ``vlan``.  ``[...]`` may be left out, ``+`` stands
-for one or more of the parameter before it, up to the end of the line.  Keywords may be shortened as long as they stay
+``ipv6``, ``mask``, ``name``, ``password``, ``label``, ``token``, ``text``, ``word``, ``delay`` and ``vlan``.  ``[...]``
+may be left out, ``+`` stands for one or more of the parameter before it, up to the end of the line (``text``: one value
+of several words).  Keywords may be shortened as long as they stay
 unambiguous, as on the device.
 """
 
@@ -39,6 +40,9 @@ Bindings = dict[str, str]
 
 MAX_LINE: Final = 4096
 """Characters of one command line: the longest command of the catalogue, with all its parameters, has below 500."""
+
+MAX_TEXT: Final = 60
+"""Characters of the description of a commit (DOMAIN.md 4.4)."""
 
 VLAN_RANGES: Final = 10
 """Ranges that ``port vlan exclude`` takes at once: ``&<1-10>`` of its page."""
@@ -133,6 +137,24 @@ def _password(text: str) -> str:
     return text
 
 
+def _token(text: str) -> str:
+    if not 1 <= len(text) <= 256:
+        raise ValueError("must have 1 to 256 characters")
+    return text
+
+
+def _label(text: str) -> str:
+    if text[:1].isdigit() or text == "-":
+        raise ValueError("must not begin with a digit or be a hyphen")
+    return _token(text)
+
+
+def _text(text: str) -> str:
+    if not 1 <= len(text) <= MAX_TEXT:
+        raise ValueError(f"must have 1 to {MAX_TEXT} characters")
+    return text
+
+
 def _mask(text: str) -> str:
     """A prefix length, also from a mask."""
     try:
@@ -175,6 +197,9 @@ _KINDS: Final[Mapping[str, tuple[str, Callable[[str], str]]]] = {
     "mask": ("INTEGER<1-32>/X.X.X.X", _mask),
     "name": ("STRING<1-31>", _name),
     "password": ("STRING<8-16>/<128>", _password),
+    "label": ("STRING<1-256>", _label),
+    "token": ("STRING<1-256>", _token),
+    "text": ("TEXT<1-60>", _text),
     "delay": ("INTEGER<0-3600>", _delay),
     "vlan": ("INTEGER<1-4094>", lambda text: _number(text, 1, 4094)),
     "word": ("STRING", _any),
@@ -343,7 +368,9 @@ def _expectations(part: Word | Param) -> Iterator[Expectation]:
 
 
 def _repeated(param: Param, words: Sequence[str]) -> str:
-    """One or more values, which end the line; VLANs also as ``A to B``."""
+    """One or more values, which end the line; VLANs also as ``A to B``, a text as it is."""
+    if param.kind == "text":
+        return param.check(" ".join(words))
     if param.kind != "vlan":
         return " ".join(dict.fromkeys(map(param.check, words)))
     found: set[int] = set()
@@ -369,7 +396,11 @@ def _write(parts: Sequence[Part], bindings: Mapping[str, str]) -> Iterator[str]:
             yield part.text
         elif isinstance(part, Param):
             value = bindings[part.name]
-            yield quoted(value) if part.kind in ("name", "password", "word") and not part.repeated else value
+            yield (
+                quoted(value)
+                if part.kind in ("name", "password", "label", "token", "word") and not part.repeated
+                else value
+            )
         elif all(isinstance(inner, Word | Optional) or inner.name in bindings for inner in part.parts):
             yield from _write(part.parts, bindings)
 

@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
+from lxml import etree
+
 from mlag_client.commands.catalogue import COMMANDS, SYSTEM, VIEWS
 from mlag_client.commands.pattern import Attempt, CommandSyntaxError, Expectation, Match, Pattern, complaint, split_line
 from mlag_client.commands.render import lines_of_view, to_lines
 from mlag_client.commands.translate import Change, Entered, Translation, read_line
-from mlag_client.commands.tree import Node, Place, read_config
+from mlag_client.commands.tree import DML, Node, Place, read_config
 from mlag_client.errors import RpcFailed
 from mlag_client.session import Session
 from mlag_client.shell import display
@@ -24,6 +26,8 @@ from mlag_client.shell.registered import DISPLAYS, RESETS
 from mlag_client.shell.registry import Display, Reset
 
 __all__ = ["Answer", "Mode", "Shell"]
+
+CANDIDATE: Final = "urn:mlag-agent:yang:mlag-agent-candidate"
 
 HISTORY_LINES: Final = 1000
 """Lines that ``display history-command`` knows; the device keeps ten by default, and there is no reason to forget."""
@@ -131,9 +135,9 @@ class Shell:
         return read_config(self.session.get_config(source))
 
     def _configure(self, meaning: Entered | Change) -> Answer:
-        candidate = self.tree("candidate")
         made = Translation()
         if isinstance(meaning, Entered):
+            candidate = self.tree("candidate")
             there = candidate.find(meaning.place.steps) is not None
             if meaning.undo:
                 if not there:
@@ -149,7 +153,7 @@ class Shell:
             self.place = meaning.place
             return Answer()
         if meaning.undo:
-            wrong = list(_undo_mismatch(meaning, candidate))
+            wrong = list(_undo_mismatch(meaning, self.tree("candidate")))
             if wrong:
                 return Answer("\n".join(f"Error: {line}" for line in wrong), error=True)
         made.add(meaning)
@@ -157,10 +161,10 @@ class Shell:
         return Answer()
 
     def _edit(self, made: Translation) -> None:
-        self.session.edit(made.config())
         if self.mode is not Mode.IMMEDIATE:
-            self.pending = self._differs()
+            self.pending = self._compared(self.session.edit_and_compare(made.config()))
             return
+        self.session.edit(made.config())
         try:
             self.session.commit()
         except RpcFailed:
@@ -169,7 +173,11 @@ class Shell:
             raise
 
     def _differs(self) -> bool:
-        return to_lines(self.tree("candidate")) != to_lines(self.tree("running"))
+        return self._compared(self.session.candidate_differs())
+
+    def _compared(self, told: bool | None) -> bool:
+        """What the agent told; where it does not compare for this user, both datastores are read."""
+        return told if told is not None else to_lines(self.tree("candidate")) != to_lines(self.tree("running"))
 
     # --- the shell's own commands ---------------------------------------------------------------------------------
 
@@ -199,15 +207,16 @@ class Shell:
         return Answer()
 
     def commit(self, given: Mapping[str, str]) -> Answer:
-        """``commit [trial [SECONDS]] [persist ID]``: a trial has to be confirmed by another ``commit``."""
+        """``commit [trial [SECONDS]] [label L] [persist ID] [description D]``: a trial needs another ``commit``."""
         persist = given.get("persist")
+        label, description = given.get("label"), given.get("description")
         if "trial" in given:
             seconds = int(given.get("seconds", "600"))
-            self.session.commit(timeout=seconds, persist=persist)
+            self.session.commit(timeout=seconds, persist=persist, label=label, description=description)
             self.trial, self.pending = True, False
             how = "commit" if persist is None else f"commit persist {persist}"
             return Answer(f"The trial ends in {seconds} seconds unless it is confirmed by '{how}'.")
-        self.session.commit(persist_id=persist)
+        self.session.commit(persist_id=persist, label=label, description=description)
         self.trial, self.pending = False, False
         return Answer()
 
@@ -218,12 +227,27 @@ class Shell:
         return Answer("The configuration is as it was before the trial.")
 
     def clear(self, given: Mapping[str, str]) -> Answer:
-        """``clear configuration candidate``."""
+        """``clear configuration candidate``, which leads to the system view."""
         self.session.discard_changes()
-        self.pending = False
+        self.pending, self.place = False, Place()
+        return Answer()
+
+    def refresh(self, given: Mapping[str, str]) -> Answer:
+        """``refresh configuration candidate``: what others have committed since, also where this session differs."""
+        try:
+            self.session.rpc(_update())
+        except RpcFailed as refused:
+            if all(error.tag == "unknown-namespace" for error in refused.errors):
+                return Answer(NO_REFRESH, error=True)
+            raise
+        self.pending = self._differs()
         if self.tree("candidate").find(self.place.steps) is None:
             self.place = Place()
         return Answer()
+
+    def display_commits(self, given: Mapping[str, str]) -> Answer:
+        """``display configuration commit list``."""
+        return Answer(display.commits(self.session.get(display.filter_of(display.COMMIT, "commits"))))
 
     def display_this(self, given: Mapping[str, str]) -> Answer:
         """``display this``: what is in force of this view."""
@@ -297,6 +321,19 @@ _ALL = frozenset(Mode)
 _CONFIGURING = frozenset({Mode.TWO_STAGE, Mode.IMMEDIATE})
 _STAGED = frozenset({Mode.TWO_STAGE})
 
+NO_REFRESH: Final = (
+    "Error: this agent has one candidate for all sessions, which needs no refresh. "
+    'With candidate = "private" in its settings each session has its own.'
+)
+
+
+def _update() -> etree._Element:
+    """Where this session and others changed the same node, running wins; what the session changed else stays."""
+    operation = etree.Element(f"{{{CANDIDATE}}}update", nsmap={None: CANDIDATE})  # type: ignore[dict-item]
+    etree.SubElement(operation, f"{{{CANDIDATE}}}resolution-mode").text = "overwrite"
+    return operation
+
+
 _SHOW: Final = "Show state and configuration"
 
 
@@ -304,7 +341,7 @@ def _of_display(command: Display) -> _Own:
     """A registered display command: configuration in force, and state."""
 
     def run(shell: Shell, given: Mapping[str, str]) -> Answer:
-        data = shell.session.get(display.STATE_FILTER())
+        data = shell.session.get(display.filter_of(DML, "m-lag"))
         return Answer(command.show(shell.tree("running"), data, given))
 
     return _Own(_ALL, command.pattern, _SHOW, run)
@@ -326,14 +363,17 @@ _OWN: Final = (
          Shell.system_view),
     _Own(_ALL, Pattern("quit"), "One view up", Shell.quit),
     _Own(_CONFIGURING, Pattern("return"), "To the user view", Shell.back_to_user_view),
-    _Own(_STAGED, Pattern("commit [<trial:=trial> [<seconds:60-65535>]] [persist <persist:word>]"),
+    _Own(_STAGED, Pattern("commit [<trial:=trial> [<seconds:60-65535>]] [label <label:label>]"
+                          " [persist <persist:token>] [description <description:text>+]"),
          "Put the candidate in force", Shell.commit),
-    _Own(_STAGED, Pattern("abort trial [persist <persist:word>]"), "End a trial", Shell.abort),
+    _Own(_STAGED, Pattern("abort trial [persist <persist:token>]"), "End a trial", Shell.abort),
+    _Own(_STAGED, Pattern("refresh configuration candidate"), "Take over what others have committed", Shell.refresh),
     _Own(_STAGED, Pattern("clear configuration candidate"), "Drop what is not committed", Shell.clear),
     _Own(_CONFIGURING, Pattern("display this"), _SHOW, Shell.display_this),
     _Own(_ALL, Pattern("display current-configuration"), _SHOW, Shell.display_current),
     _Own(_CONFIGURING, Pattern("display configuration candidate [<what:=merge|changes>]"), _SHOW,
          Shell.display_candidate),
+    _Own(_ALL, Pattern("display configuration commit list"), _SHOW, Shell.display_commits),
     _Own(_ALL, Pattern("display history-command"), _SHOW, Shell.display_history),
     *map(_of_display, DISPLAYS),
     *map(_of_reset, RESETS),

@@ -16,13 +16,15 @@ from mlag_client.commands.tree import DML, Node
 from mlag_client.shell.registry import Display
 
 __all__ = [
+    "COMMIT",
     "DISPLAYS",
     "NONE",
     "PUBLIC",
-    "STATE_FILTER",
     "both_sides",
     "changes",
     "columns",
+    "commits",
+    "filter_of",
     "mac",
     "members_of",
     "state_of",
@@ -32,12 +34,13 @@ __all__ = [
 
 NONE: Final = "--"
 PUBLIC: Final = "public net"
+COMMIT: Final = "urn:mlag-agent:yang:mlag-agent-commit"
 
 
-def STATE_FILTER() -> etree._Element:  # noqa: N802  # reads like the constant that an element cannot be: they are mutable
-    """Everything below ``m-lag``."""
+def filter_of(namespace: str, name: str) -> etree._Element:
+    """The subtree filter for all of a top-level node."""
     element = etree.Element("{urn:ietf:params:xml:ns:netconf:base:1.0}filter", type="subtree")
-    etree.SubElement(element, f"{{{DML}}}m-lag")
+    etree.SubElement(element, f"{{{namespace}}}{name}")
     return element
 
 
@@ -70,6 +73,18 @@ def _by_view(root: Node) -> Mapping[str, list[str]]:
 
 def _enters(line: str) -> bool:
     return line.startswith(("dfs-group ", "interface ", "vlan ", "ip vpn-instance "))
+
+
+def commits(data: etree._Element) -> str:
+    """``display configuration commit list``: the newest first."""
+    rows: list[tuple[str, ...]] = [("No.", "Time", "User", "Kind", "Label", "Description")]
+    leafs = ("number", "time", "username", "kind", "label", "description")
+    for row in reversed(data.findall(f"{{{COMMIT}}}commits/{{{COMMIT}}}commit")):
+        found = {name: row.findtext(f"{{{COMMIT}}}{name}") or NONE for name in leafs}
+        found["time"] = found["time"].replace("T", " ")[:19]
+        rows.append(tuple(found.values()))
+    widths = [max(len(row[at]) for row in rows) + 2 for at in range(len(leafs))]
+    return "\n".join(columns(widths, rows))
 
 
 # --- display dfs-group ----------------------------------------------------------------------------------------------
@@ -229,7 +244,7 @@ def _members(running: Node, data: etree._Element, given: Mapping[str, str]) -> s
     return "\n".join(blocks)
 
 
-def columns(widths: tuple[int, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:
+def columns(widths: Sequence[int], rows: Sequence[tuple[str, ...]]) -> list[str]:
     """Lines of a table: the head between two rulers, the rows, and a ruler; all as wide as ``widths`` and the head."""
     lines = ["".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     ruler = "-" * max(map(len, lines))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+import mlag_client.session as session_module
 from mlag_agent.app import Device
 from mlag_client import connect
 from mlag_client.client import DfsClient
@@ -130,10 +131,107 @@ class TestCommit:
         assert shell.execute("abort trial persist change-7").error
         assert " priority 5" in answer(shell, "display this")
 
+    def test_remarks(self, shell: Shell) -> None:
+        """The description ends the line and needs no quotes; both are in the list of commits."""
+        run(shell, "system-view", "dfs-group 1", 'commit label a123 description "to begin"  with')
+        assert shell.prompt == "[~leaf-1-dfs-group-1]"
+        run(shell, "priority 5")
+        assert not shell.execute('commit trial 600 label "one more" persist me description a trial').error
+        run(shell, "abort trial persist me")
+        rows = answer(shell, "display configuration commit list").splitlines()
+        assert re.split(r"  +", rows[1].strip()) == ["No.", "Time", "User", "Kind", "Label", "Description"]
+        newest, before = (re.split(r"  +", row.strip()) for row in rows[3:5])
+        assert newest[2:] == [USER, "confirmed", "one more", "a trial"]
+        assert before[2:] == [USER, "commit", "a123", "to begin with"]
+        assert int(newest[0]) == int(before[0]) + 1
+        assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", newest[1])
+
+    @pytest.mark.parametrize(
+        ("words", "says"),
+        [
+            ("label 1st", "must not begin with a digit or be a hyphen"),
+            (f"label {'x' * 257}", "must have 1 to 256 characters"),
+            (f"description {'x ' * 31}", "must have 1 to 60 characters"),
+            ('persist ""', "must have 1 to 256 characters"),
+            ("description", "incomplete command"),
+        ],
+    )
+    def test_limits_of_remarks(self, shell: Shell, words: str, says: str) -> None:
+        run(shell, "system-view", "dfs-group 1")
+        assert says in answer(shell, f"commit {words}")
+        assert shell.pending
+
     @pytest.mark.parametrize("seconds", ["59", "65536"])
     def test_limits_of_a_trial(self, shell: Shell, seconds: str) -> None:
         run(shell, "system-view")
         assert "must be an integer from 60 to 65535" in answer(shell, f"commit trial {seconds}")
+
+
+class TestOthers:
+    """Two sessions at once."""
+
+    @pytest.fixture
+    def two(self, agent_thread: Callable[..., Device]) -> Iterator[tuple[Shell, Shell]]:
+        device = agent_thread("leaf-2", candidate="private")
+        with (
+            connect("127.0.0.1", device.port, USER, PASSWORD) as one,
+            connect("127.0.0.1", device.port, USER, PASSWORD) as other,
+        ):
+            yield Shell(one.session, "leaf-2"), Shell(other.session, "leaf-2")
+            other.manager.discard_changes()
+            other.manager.edit_config("<config/>", target="running", default_operation="replace")
+
+    def test_refresh(self, two: tuple[Shell, Shell]) -> None:
+        """The first commit wins; the other session takes it over, and keeps what is its own alone."""
+        mine, its = two
+        run(mine, "system-view", "dfs-group 1", "commit", "priority 5", "m-lag up-delay 10")
+        run(its, "system-view", "dfs-group 1", "priority 7", "commit")
+        refused = mine.execute("commit")
+        assert refused.error
+        assert "priority" in refused.text
+        assert answer(mine, "refresh configuration candidate") == ""
+        assert mine.prompt == "[*leaf-2-dfs-group-1]"
+        assert answer(mine, "display configuration candidate changes").splitlines() == [
+            " dfs-group 1", "+ m-lag up-delay 10",
+        ]  # fmt: skip
+        assert not mine.execute("commit").error
+        assert " priority 7" in answer(mine, "display this")
+
+    def test_a_view_that_others_have_deleted_is_left(self, two: tuple[Shell, Shell]) -> None:
+        mine, its = two
+        run(mine, "system-view", "vlan 5", "commit", "m-lag peer-link reserved", "vlan 6", "vlan 5")
+        run(its, "system-view", "undo vlan 5", "commit")
+        assert answer(mine, "refresh configuration candidate") == ""
+        assert mine.prompt == "[*leaf-2]"
+
+    def test_one_candidate_for_all_needs_no_refresh(self, shell: Shell) -> None:
+        run(shell, "system-view", "dfs-group 1")
+        refused = shell.execute("refresh configuration candidate")
+        assert refused.error
+        assert "one candidate for all sessions" in refused.text
+        assert shell.prompt == "[*leaf-1-dfs-group-1]"
+
+    def test_where_the_agent_does_not_compare_both_are_read(
+        self, shell: Shell, client: DfsClient, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """An agent without RFC 9144, or a user who may not compare."""
+        asked = session_module._compare()
+        asked.tag = "{urn:example:not-served}compare"
+        monkeypatch.setattr(session_module, "_compare", lambda: asked)
+        assert client.session.candidate_differs() is None
+        run(shell, "system-view", "dfs-group 1")
+        assert shell.pending
+        run(shell, "undo dfs-group 1")
+        assert not shell.pending
+
+    def test_a_refused_line_leaves_the_mark(self, shell: Shell, agent_thread: Callable[..., Device]) -> None:
+        """The edit's error is told, whatever the comparison on the same way says."""
+        run(shell, "system-view")
+        with connect("127.0.0.1", agent_thread("leaf-1").port, USER, PASSWORD) as other:
+            other.manager.lock("candidate")
+            refused = shell.execute("vlan 5")
+        assert refused.error
+        assert shell.prompt == "[~leaf-1]"
 
 
 class TestUndo:
@@ -277,7 +375,7 @@ class TestHelp:
         return [expectation.text for expectation in shell.expected(line)]
 
     def test_user_view(self, shell: Shell) -> None:
-        assert self.words(shell, "") == ["display", "quit", "system-view"]
+        assert self.words(shell, "") == ["display", "quit", "reset", "system-view"]
 
     def test_dfs_group_view(self, shell: Shell) -> None:
         run(shell, "system-view", "dfs-group 1")
