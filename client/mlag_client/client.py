@@ -12,7 +12,15 @@ from typing import Self
 from lxml import etree
 
 from mlag_client import documents
-from mlag_client.errors import ChannelNotUp, GroupMissing, NoEvent, NotConfigured, NotConverged, UndoMismatch
+from mlag_client.errors import (
+    ChannelNotUp,
+    GroupMissing,
+    NoEvent,
+    NotConfigured,
+    NotConverged,
+    NotInTime,
+    UndoMismatch,
+)
 from mlag_client.events import COMPLETE, Event
 from mlag_client.model import (
     BackupRates,
@@ -214,6 +222,28 @@ class DfsClient:
                 raise not_up(timeout, state, group)
         raise AssertionError("watch has no end")
 
+    def wait_until(
+        self,
+        wanted: Callable[[GroupState], bool],
+        what: str,
+        timeout: float = 30.0,
+        interval: float = INTERVAL,
+        *,
+        group: int = 1,
+    ) -> GroupState:
+        """The state once ``wanted`` holds of it; raises NotInTime with ``what`` after ``timeout`` seconds.
+
+        ``client.wait_until(lambda state: state.role == "master", "this device to be Master")``.
+        """
+        deadline = time.monotonic() + timeout
+        for snapshot in self.watch(interval=interval, group=group):
+            if snapshot.state is not None and wanted(snapshot.state):
+                return snapshot.state
+            if time.monotonic() + interval > deadline:
+                without = "" if snapshot.state is not None else f"; DFS group {group} is not configured"
+                raise NotInTime(f"waited {timeout:g} s in vain for {what}{without}", timeout)
+        raise AssertionError("watch has no end")
+
     def wait_until_converged(
         self, peer: DfsClient, timeout: float = 30.0, interval: float = INTERVAL, *, group: int = 1
     ) -> tuple[TableState, ...]:
@@ -322,7 +352,7 @@ class DfsClient:
         self._simulator("set-fault", ("link", link), ("fault", fault), ("delay", delay))
 
     def set_port_state(self, name: str, *, up: bool) -> None:
-        """A port stops or begins to work, as when its cable is pulled; every port works at the start."""
+        """A port of the device stops to work, as when its cable is pulled, or works again."""
         self._simulator("set-port-state", ("name", name), ("state", "up" if up else "down"))
 
     def receive_election_packet(self, m_lag_id: int, packet: ElectionPacket) -> ElectionOutcome:
