@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
-from lxml import etree
 from rich.console import Console
 from rich.panel import Panel
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -31,9 +30,7 @@ ENTRIES = 2000
 PORT, WRONG_PORT = 2048, 2049
 A, B = "2001:db8:1::1", "2001:db8:1::2"
 GROUP_PASSWORD = "Secret-pw1"  # noqa: S105  # of a pair that lives for some seconds
-MEMBER = "Eth-Trunk10"
-IF = "urn:ietf:params:xml:ns:yang:ietf-interfaces"
-DML = "urn:mlag-agent:yang:dfs-m-lag"
+MEMBER, M_LAG = "Eth-Trunk10", 10
 PATIENCE = 20.0
 """Seconds that a state may take to come; the longest that is awaited takes about five."""
 
@@ -99,29 +96,6 @@ class Side:
             if answer.text and show:
                 CONSOLE.print("\n".join(f"    {row}" for row in answer.text.splitlines()), markup=False, soft_wrap=True)
 
-    def port_is_up(self, interface: str) -> bool:
-        """``oper-status`` of an interface (RFC 8343)."""
-        wanted = f'<interfaces xmlns="{IF}"><interface><name>{interface}</name><oper-status/></interface></interfaces>'
-        found = self.client.manager.get(("subtree", wanted)).data_ele
-        return str(found.findtext(f".//{{{IF}}}oper-status")) == "up"
-
-    def group_state(self) -> etree._Element:
-        """``dfs-group/state``, whole."""
-        data: etree._Element = self.client.manager.get(("subtree", f'<m-lag xmlns="{DML}"/>')).data_ele
-        return next(data.iter(f"{{{DML}}}state"))
-
-    def state_leaf(self, path: str) -> str | None:
-        """One value of the state of the group, by names joined with slashes."""
-        return self.group_state().findtext("/".join(f"{{{DML}}}{name}" for name in path.split("/")))
-
-    @property
-    def role(self) -> str | None:
-        """Of this device in the pair: ``master``, ``backup`` or none."""
-        for node in self.group_state().iter(f"{{{DML}}}node"):
-            if node.findtext(f"{{{DML}}}is-local") == "true":
-                return node.findtext(f"{{{DML}}}role")
-        return None
-
 
 @contextmanager
 def agents(password: str) -> Iterator[list[int]]:
@@ -183,23 +157,20 @@ def show_states(sides: list[Side]) -> list[GroupState]:
 
 def await_both(sides: list[Side], wanted: Callable[[GroupState], bool], what: str) -> None:
     """Until the state of the group is so on both devices."""
-    deadline = time.monotonic() + PATIENCE
     for side in sides:
-        for snapshot in side.client.watch(interval=0.1):
-            if snapshot.state is not None and wanted(snapshot.state):
-                break
-            if time.monotonic() > deadline:
-                raise DemoFailed(f"{side.name} did not show {what} within {PATIENCE:g} s")
+        side.client.wait_until(wanted, f"{what} on {side.name}", PATIENCE, 0.1)
 
 
-def await_all(side: Side, wanted: Callable[[], bool], what: str) -> None:
-    """Until ``wanted`` holds; looked at whenever the device's state may have changed, ten times a second at most."""
-    deadline = time.monotonic() + PATIENCE
-    for _ in side.client.watch(interval=0.1):
-        if wanted():
-            return
-        if time.monotonic() > deadline:
-            raise DemoFailed(f"{what}: not within {PATIENCE:g} s")
+def member_is_up(state: GroupState) -> bool:
+    """The device's own interface of the M-LAG."""
+    member = state.member(M_LAG)
+    return member is not None and member.up
+
+
+def both_active(state: GroupState) -> bool:
+    """Traffic of the M-LAG is reached over either device."""
+    member = state.member(M_LAG)
+    return member is not None and member.active and member.other_active
 
 
 def learn_and_synchronise(sides: list[Side]) -> None:
@@ -252,10 +223,10 @@ def bring_up(first: Side, second: Side) -> None:
     second.type(*second.lines(), show=False)
     sides = [first, second]
     await_both(sides, lambda state: state.channel.up, "the channel up")
-    await_all(first, lambda: first.role == "master" and second.role == "backup", "Master and Backup elected")
-    await_all(first, lambda: all(s.state_leaf("heartbeat/status") == "ok" for s in sides), "heartbeats on both sides")
-    await_all(first, lambda: all(s.port_is_up(MEMBER) for s in sides), "the member interfaces up")
-    await_all(first, lambda: first.state_leaf("m-lags/m-lag/peer-status") == "active", "the M-LAG active on both sides")
+    await_both([first], lambda state: state.role == "master", "the role of Master")
+    await_both([second], lambda state: state.role == "backup", "the role of Backup")
+    await_both(sides, lambda state: state.heartbeat is not None and state.heartbeat.ok, "the peer's heartbeats")
+    await_both(sides, both_active, "the M-LAG active on both devices")
     first.type("display dfs-group 1 m-lag", "display dfs-group 1 m-lag brief")
     show_states(sides)
 
@@ -263,16 +234,17 @@ def bring_up(first: Side, second: Side) -> None:
 def break_and_mend(master: Side, backup: Side) -> None:
     """The peer-link is cut while heartbeats arrive: the Backup's ports go error-down; mended, they come back."""
     master.client.set_fault(Link.PEER_LINK, Fault.CUT)
-    await_all(backup, lambda: not backup.port_is_up(MEMBER), "the Backup's member interface error-down")
-    if not master.port_is_up(MEMBER):
+    await_both([backup], lambda state: any(m.error_down for m in state.members), "its member interface error-down")
+    if not member_is_up(master.client.state()):
         raise DemoFailed("the Master's member interface went down too")
     backup.type("display dfs-group 1 heartbeat", "display dfs-group 1 m-lag up-delay")
     CONSOLE.print(f"  {MEMBER}: up on the Master, error-down on the Backup")
 
     step("8  the peer-link is mended: they pair again, and the ports come back after the up-delay")
     master.client.set_fault(Link.PEER_LINK, Fault.NONE)
-    await_all(backup, lambda: backup.port_is_up(MEMBER), "the Backup's member interface up again")
-    await_all(backup, lambda: master.role == "master" and backup.role == "backup", "the roles as before")
+    await_both([master, backup], both_active, "the M-LAG active on both devices again")
+    await_both([master], lambda state: state.role == "master", "the role of Master as before")
+    await_both([backup], lambda state: state.role == "backup", "the role of Backup as before")
     await_both([master, backup], lambda state: state.channel.up, "the channel up")
     backup.type("display dfs-group 1 m-lag brief")
     show_tables([master, backup])

@@ -12,7 +12,15 @@ from typing import Self
 from lxml import etree
 
 from mlag_client import documents
-from mlag_client.errors import ChannelNotUp, GroupMissing, NoEvent, NotConfigured, NotConverged, UndoMismatch
+from mlag_client.errors import (
+    ChannelNotUp,
+    GroupMissing,
+    NoEvent,
+    NotConfigured,
+    NotConverged,
+    NotInTime,
+    UndoMismatch,
+)
 from mlag_client.events import COMPLETE, Event
 from mlag_client.model import (
     BackupRates,
@@ -212,6 +220,28 @@ class DfsClient:
                 raise not_up(timeout, state, group)
         raise AssertionError("watch has no end")
 
+    def wait_until(
+        self,
+        wanted: Callable[[GroupState], bool],
+        what: str,
+        timeout: float = 30.0,
+        interval: float = INTERVAL,
+        *,
+        group: int = 1,
+    ) -> GroupState:
+        """The state once ``wanted`` holds of it; raises NotInTime with ``what`` after ``timeout`` seconds.
+
+        ``client.wait_until(lambda state: state.role == "master", "this device to be Master")``.
+        """
+        deadline = time.monotonic() + timeout
+        for snapshot in self.watch(interval=interval, group=group):
+            if snapshot.state is not None and wanted(snapshot.state):
+                return snapshot.state
+            if time.monotonic() + interval > deadline:
+                without = "" if snapshot.state is not None else f"; DFS group {group} is not configured"
+                raise NotInTime(f"waited {timeout:g} s in vain for {what}{without}", timeout)
+        raise AssertionError("watch has no end")
+
     def wait_until_converged(
         self, peer: DfsClient, timeout: float = 30.0, interval: float = INTERVAL, *, group: int = 1
     ) -> tuple[TableState, ...]:
@@ -318,6 +348,10 @@ class DfsClient:
     def set_fault(self, link: Link, fault: Fault, *, delay: int | None = None) -> None:
         """Break a link, or mend it with ``Fault.NONE``; ``delay`` in milliseconds goes with ``Fault.DELAY`` only."""
         self._simulator("set-fault", ("link", link), ("fault", fault), ("delay", delay))
+
+    def set_port_state(self, name: str, *, up: bool) -> None:
+        """A port of the device stops to work, as when its cable is pulled, or works again."""
+        self._simulator("set-port-state", ("name", name), ("state", "up" if up else "down"))
 
     def _simulator(self, name: str, *leaves: tuple[str, object]) -> etree._Element:
         return self.session.rpc(documents.rpc_with_leaves(name, leaves))

@@ -6,14 +6,12 @@ Requests name every namespace, so that they hold for a strict server and for eve
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
-from enum import StrEnum
-from ipaddress import ip_address
-from typing import Any, Final, TypeVar
+from collections.abc import Sequence
+from typing import Any, Final
 
 from lxml import etree
 
+from mlag_client import pair_state
 from mlag_client.errors import InvalidRequest, UnexpectedReply
 from mlag_client.model import (
     BackupRates,
@@ -28,7 +26,6 @@ from mlag_client.model import (
     EntryType,
     Fault,
     GroupState,
-    IPAddress,
     Link,
     PeerAnnouncement,
     PeerLinkSource,
@@ -36,6 +33,7 @@ from mlag_client.model import (
     Snapshot,
     TableState,
 )
+from mlag_client.reply_node import ReplyNode
 
 __all__ = [
     "BASE",
@@ -73,8 +71,6 @@ _DEFAULT: Final[Any] = None
 _OPERATION: Final = f"{{{BASE}}}operation"
 
 Leaves = Sequence[tuple[str, object]]
-_Word = TypeVar("_Word", bound=StrEnum)
-_Value = TypeVar("_Value")
 
 
 # --- requests -----------------------------------------------------------------------------------------------
@@ -216,75 +212,12 @@ def selector_leaves(selector: EntrySelector | None) -> Leaves:
 # --- replies ------------------------------------------------------------------------------------------------
 
 
-class _Node:
-    """Typed reading of one element's children; the children are in the element's namespace.
-
-    What the module promises and the reply lacks raises UnexpectedReply with its path.
-    """
-
-    __slots__ = ("element", "namespace")
-
-    def __init__(self, element: etree._Element, namespace: str) -> None:
-        self.element = element
-        self.namespace = namespace
-
-    def child(self, *names: str) -> _Node | None:
-        found = self.element.find("/".join(f"{{{self.namespace}}}{name}" for name in names))
-        return None if found is None else _Node(found, self.namespace)
-
-    def children(self, name: str) -> Iterator[_Node]:
-        return (_Node(found, self.namespace) for found in self.element.findall(f"{{{self.namespace}}}{name}"))
-
-    def text(self, name: str) -> str | None:
-        found = self.element.find(f"{{{self.namespace}}}{name}")
-        return None if found is None else (found.text or "").strip()
-
-    def required(self, name: str) -> str:
-        text = self.text(name)
-        if text is None:
-            raise UnexpectedReply(f"the reply has no {name} in {etree.QName(self.element).localname}")
-        return text
-
-    def number(self, name: str) -> int:
-        return self._converted(name, self.required(name), int)
-
-    def count(self, name: str) -> int:
-        """A counter; one that is absent has never counted."""
-        return 0 if self.text(name) is None else self.number(name)
-
-    def optional_number(self, name: str) -> int | None:
-        return None if self.text(name) is None else self.number(name)
-
-    def address(self, name: str) -> IPAddress:
-        return self._converted(name, self.required(name), ip_address)
-
-    def optional_address(self, name: str) -> IPAddress | None:
-        return None if self.text(name) is None else self.address(name)
-
-    def time(self, name: str) -> datetime | None:
-        text = self.text(name)
-        return None if text is None else self._converted(name, text, datetime.fromisoformat)
-
-    def word(self, name: str, words: type[_Word]) -> _Word:
-        return self._converted(name, self.required(name), words)
-
-    def optional_word(self, name: str, words: type[_Word]) -> _Word | None:
-        return None if self.text(name) is None else self.word(name, words)
-
-    @staticmethod
-    def _converted(name: str, text: str, convert: Callable[[str], _Value]) -> _Value:
-        try:
-            return convert(text)
-        except ValueError as error:
-            raise UnexpectedReply(f"the reply's {name} is not what the module says: {error}") from error
-
-
-def _top(data: etree._Element, name: str, namespace: str) -> _Node | None:
+def _top(data: etree._Element, name: str, namespace: str) -> ReplyNode | None:
     found = data.find(f"{{{namespace}}}{name}")
-    return None if found is None else _Node(found, namespace)
+    return None if found is None else ReplyNode(found, namespace)
 
 
-def _group_row(data: etree._Element, group: int) -> _Node | None:
+def _group_row(data: etree._Element, group: int) -> ReplyNode | None:
     m_lag = _top(data, "m-lag", MLAG)
     groups = m_lag.child("dfs-groups") if m_lag is not None else None
     rows = groups.children("dfs-group") if groups is not None else iter(())
@@ -298,7 +231,7 @@ def has_group(data: etree._Element, group: int) -> bool:
 
 def read_number(reply: etree._Element, name: str) -> int:
     """A number in the output of an rpc of ``mlag-simulator``."""
-    return _Node(reply, SIMULATOR).number(name)
+    return ReplyNode(reply, SIMULATOR).number(name)
 
 
 def read_source(data: etree._Element, group: int) -> PeerLinkSource | None:
@@ -307,7 +240,7 @@ def read_source(data: etree._Element, group: int) -> PeerLinkSource | None:
     return None if row is None else _source(row)
 
 
-def _source(row: _Node) -> PeerLinkSource | None:
+def _source(row: ReplyNode) -> PeerLinkSource | None:
     form = row.child("peer-link-source", "ipv4") or row.child("peer-link-source", "ipv6")
     if form is None:
         return None
@@ -347,10 +280,14 @@ def read_state(data: etree._Element, group: int) -> GroupState | None:
         ),
         peer=_peer(state.child("peer")),
         channel=_channel(channel),
+        paired=state.text("pair-state") == "paired",
+        nodes=pair_state.read_nodes(state),
+        heartbeat=pair_state.read_heartbeat(state),
+        members=pair_state.read_members(state),
     )
 
 
-def _peer(peer: _Node | None) -> PeerAnnouncement | None:
+def _peer(peer: ReplyNode | None) -> PeerAnnouncement | None:
     if peer is None:
         return None
     return PeerAnnouncement(
@@ -363,7 +300,7 @@ def _peer(peer: _Node | None) -> PeerAnnouncement | None:
     )
 
 
-def _channel(channel: _Node) -> ChannelState:
+def _channel(channel: ReplyNode) -> ChannelState:
     return ChannelState(
         up=channel.required("oper-status") == "up",
         down_reason=_reason(channel.text("down-reason")),
@@ -388,7 +325,7 @@ def _reason(text: str | None) -> DownReason | str | None:
     return DownReason(text) if text in set(DownReason) else text
 
 
-def _statistics(row: _Node) -> EntryStatistics:
+def _statistics(row: ReplyNode) -> EntryStatistics:
     return EntryStatistics(
         type=row.word("type", EntryType),
         sent=row.count("sent"),
@@ -421,7 +358,7 @@ def read_snapshot(data: etree._Element, group: int) -> Snapshot:
     )
 
 
-def _table(row: _Node) -> TableState:
+def _table(row: ReplyNode) -> TableState:
     return TableState(
         type=row.word("type", EntryType),
         capacity=row.number("capacity"),
@@ -436,7 +373,7 @@ def _table(row: _Node) -> TableState:
 
 def read_entries(reply: etree._Element, offset: int) -> EntryPage:
     """The output of ``list-entries``."""
-    output = _Node(reply, SIMULATOR)
+    output = ReplyNode(reply, SIMULATOR)
     return EntryPage(
         total=output.number("total"),
         offset=offset,

@@ -5,6 +5,7 @@ Counters and gauges are plain ``int``, times are aware ``datetime``, addresses `
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -25,9 +26,12 @@ __all__ = [
     "EntryType",
     "Fault",
     "GroupState",
+    "HeartbeatState",
     "IPAddress",
     "LearnResult",
     "Link",
+    "MemberInterface",
+    "PairNode",
     "PeerAnnouncement",
     "PeerLinkSource",
     "PeerLinkState",
@@ -225,13 +229,85 @@ class PeerAnnouncement:
 
 
 @dataclass(frozen=True, slots=True)
+class PairNode:
+    """A device of the pair as ``display dfs-group 1 m-lag`` has it; ``role`` is ``master``, ``backup`` or ``None``.
+
+    ``causation`` is ``none`` when all is well, and known of this device alone; ``detail`` is a sentence about it.
+    """
+
+    node_id: int
+    is_local: bool
+    group_id: int | None
+    priority: int | None
+    dual_active_address: IPAddress | None
+    vpn_instance: str | None
+    role: str | None
+    causation: str | None
+    detail: str
+    system_id: str | None
+    name: str | None
+    version: str | None
+    device_type: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class HeartbeatState:
+    """The heartbeat of dual-active detection; ``roles`` by ``local`` and, while it arrives, ``peer``."""
+
+    ok: bool
+    detail: str
+    last_change: datetime | None
+    sent: int
+    received: int
+    roles: Mapping[str, str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class MemberInterface:
+    """A member interface of one device (``node_id``), whose name is known of this device alone.
+
+    ``active``: traffic is reached over it; ``other_active``: over the other device's interface of this M-LAG.
+    ``recovery_countdown``: seconds until it comes up again, ``None`` when no delay runs.
+    """
+
+    node_id: int
+    m_lag_id: int
+    interface: str | None
+    up: bool
+    active: bool
+    other_active: bool
+    role: str | None
+    error_down: bool
+    recovery_countdown: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class GroupState:
-    """``dfs-group/state``; ``peer`` is ``None`` while no hello arrives."""
+    """``dfs-group/state``; ``peer`` is ``None`` while no hello arrives, ``heartbeat`` without a source of it."""
 
     group_id: int
     peer_link: PeerLinkState
     peer: PeerAnnouncement | None
     channel: ChannelState
+    paired: bool
+    nodes: tuple[PairNode, ...]
+    heartbeat: HeartbeatState | None
+    members: tuple[MemberInterface, ...]
+
+    @property
+    def local(self) -> PairNode | None:
+        """This device; ``None`` while the agent does not say."""
+        return next((node for node in self.nodes if node.is_local), None)
+
+    @property
+    def role(self) -> str | None:
+        """``master`` or ``backup``; ``None`` when this device has none."""
+        return None if self.local is None else self.local.role
+
+    def member(self, m_lag_id: int) -> MemberInterface | None:
+        """This device's interface of that M-LAG."""
+        here = 1 if self.local is None else self.local.node_id
+        return next((m for m in self.members if (m.node_id, m.m_lag_id) == (here, m_lag_id)), None)
 
 
 @dataclass(frozen=True, slots=True)
