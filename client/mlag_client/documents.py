@@ -238,7 +238,7 @@ def read_number(reply: etree._Element, name: str) -> int:
 
 def read_outcome(reply: etree._Element) -> ElectionOutcome:
     """What an election packet did, in the output of ``receive-election-packet``."""
-    return _Node(reply, SIMULATOR).word("outcome", ElectionOutcome)
+    return ReplyNode(reply, SIMULATOR).word("outcome", ElectionOutcome)
 
 
 def read_source(data: etree._Element, group: int) -> PeerLinkSource | None:
