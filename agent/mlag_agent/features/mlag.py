@@ -13,7 +13,7 @@ from mlag_agent.datastore.payload import Transforms
 from mlag_agent.datastore.subscriber import ChangeSet
 from mlag_agent.errors import ApplyRefused, ErrorTag, RpcError, RpcFailure
 from mlag_agent.features.base import Agent, Feature, StateProvider
-from mlag_agent.features.mlag_members import member_state
+from mlag_agent.features.mlag_members import member_state, peer_link_identity
 from mlag_agent.features.mlag_statistics import fault_rows, reset_handlers, statistics_state
 from mlag_agent.features.ports import configured_ports
 from mlag_agent.mlag import (
@@ -228,7 +228,9 @@ def feature(engine: Engine, model: DeviceModel) -> Feature:
         return {"dfs-groups": {"dfs-group": [{"id": row.leaf("id"), "state": state} for row in rows]}}
 
     def read(agent: Agent) -> Mapping[str, Any]:
-        return groups(agent, {**_state(engine.state()), "fault": lambda: fault_rows(engine)})
+        state = _state(engine.state())
+        state["peer-link"].update(peer_link_identity(engine.config))
+        return groups(agent, {**state, "fault": lambda: fault_rows(engine)})
 
     def read_statistics(agent: Agent) -> Mapping[str, Any]:
         return groups(agent, {"statistics": lambda: statistics_state(engine)})

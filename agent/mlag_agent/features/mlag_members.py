@@ -1,4 +1,4 @@
-"""State of member interfaces and unpaired ports, as ``dfs-m-lag`` has it."""
+"""State of member interfaces, the peer-link's interface and unpaired ports, as ``dfs-m-lag`` has it."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+from mlag_agent.mlag.config import GroupConfig
 from mlag_agent.mlag.state import EngineState, LacpState, MemberState
 
-__all__ = ["member_state"]
+__all__ = ["member_state", "peer_link_identity"]
 
 _COUNTER32 = 1 << 32
 
@@ -22,6 +23,13 @@ def member_state(state: EngineState) -> dict[str, Any]:
             {"kind": port.kind, "if-name": port.name, "error-down": port.error_down} for port in state.unpaired
         ],
     }
+
+
+def peer_link_identity(config: GroupConfig | None) -> dict[str, Any]:
+    """Which interface is the peer-link; empty without one.  Its ID can only be 1 (command page 'peer-link')."""
+    if config is None or config.peer_link is None:
+        return {}
+    return {"id": 1, "if-name": config.peer_link_name, "link-type": config.peer_link}
 
 
 def _rows(member: MemberState, lacp: dict[str, Any] | None) -> Iterator[dict[str, Any]]:

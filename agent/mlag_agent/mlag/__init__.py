@@ -39,7 +39,6 @@ from mlag_agent.mlag.errors import (
 )
 from mlag_agent.mlag.fabric_host import HostFabric, PeerLinkAddresses
 from mlag_agent.mlag.fabric_loopback import LoopbackFabric
-from mlag_agent.mlag.fabric_memory import MemoryFabric, Network
 
 __all__ = [
     "AddressUnavailable",
@@ -63,8 +62,6 @@ __all__ = [
     "HostFabric",
     "Link",
     "LoopbackFabric",
-    "MemoryFabric",
-    "Network",
     "PeerLinkAddresses",
     "PeerLinkKind",
     "Plan",

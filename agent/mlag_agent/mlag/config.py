@@ -295,6 +295,11 @@ class GroupConfig:
             if rate is not None and rate < 1:
                 raise ValueError(f"{name} {rate} is below 1 entry per second")
 
+    @property
+    def peer_link_name(self) -> str | None:
+        """The interface that is configured as the peer-link."""
+        return next((port.name for port in self.ports if port.peer_link), None)
+
     def rate(self, entry_type: EntryType) -> int | None:
         """Entries per second of one table."""
         return self.arp_rate if entry_type is EntryType.ARP else self.nd_rate
