@@ -13,16 +13,7 @@ from typing import Any
 
 import pytest
 
-from mlag_agent.mlag import (
-    AddressUnavailable,
-    FabricSettingsError,
-    Fault,
-    HostFabric,
-    Link,
-    LoopbackFabric,
-    MemoryFabric,
-    Network,
-)
+from mlag_agent.mlag import AddressUnavailable, FabricSettingsError, Fault, HostFabric, Link, LoopbackFabric
 from mlag_agent.mlag.fabric import Connection
 from mlag_agent.mlag.port_holder import describe_port_holder
 
@@ -55,16 +46,10 @@ class Sink:
         return bytes(self.data)
 
 
-@pytest.fixture(params=["loopback", "memory"])
-async def wire(tmp_path: Path, request: pytest.FixtureRequest) -> Any:
+@pytest.fixture
+async def wire(tmp_path: Path) -> Any:
     """Two fabrics and a connection between them: (fabric, its end, what the far end gets, far end)."""
-    one: LoopbackFabric | MemoryFabric
-    two: LoopbackFabric | MemoryFabric
-    if request.param == "loopback":
-        one, two = LoopbackFabric(tmp_path, "one", None), LoopbackFabric(tmp_path, "two", None)
-    else:
-        network = Network()
-        one, two = MemoryFabric(network, "one", None), MemoryFabric(network, "two", None)
+    one, two = LoopbackFabric(tmp_path, "one", None), LoopbackFabric(tmp_path, "two", None)
     await one.open()
     await two.open()
     here, there = await one.listen(None, A, 2048), await two.listen(None, B, 2048)

@@ -8,7 +8,7 @@ from ipaddress import ip_address
 from typing import Any, Literal
 
 from mlag_agent.access.sealing import Sealer, SealError
-from mlag_agent.data.tree import Container
+from mlag_agent.data.tree import Container, LeafList
 from mlag_agent.datastore.payload import Transforms
 from mlag_agent.datastore.subscriber import ChangeSet
 from mlag_agent.errors import ApplyRefused, ErrorTag, RpcError, RpcFailure
@@ -20,6 +20,7 @@ from mlag_agent.mlag import (
     ChannelConfig,
     DetectionConfig,
     DualActiveConfig,
+    ElectionPacket,
     Engine,
     EngineRefused,
     GroupConfig,
@@ -92,7 +93,13 @@ def group_config(root: Container, sealer: Sealer) -> GroupConfig | None:
         dual_active=_dual_active(group),
         ports=tuple(configured_ports(root)),
         lacp_switch_delay=_switch_delay(group.leaf("lacp-switch-delay")),
+        election=_election(group),
     )
+
+
+def _election(group: Container) -> frozenset[ElectionPacket]:
+    packets = group.named("active-standby-election")
+    return frozenset(map(ElectionPacket, packets.values)) if isinstance(packets, LeafList) else frozenset()
 
 
 def _switch_delay(value: str | None) -> float | None:

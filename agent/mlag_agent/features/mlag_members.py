@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from mlag_agent.mlag.config import GroupConfig
-from mlag_agent.mlag.state import EngineState, LacpState, MemberState
+from mlag_agent.mlag.state import ElectionState, EngineState, LacpState, MemberState
 
 __all__ = ["member_state", "peer_link_identity"]
 
@@ -22,6 +22,7 @@ def member_state(state: EngineState) -> dict[str, Any]:
         "unpaired-port": [
             {"kind": port.kind, "if-name": port.name, "error-down": port.error_down} for port in state.unpaired
         ],
+        "active-standby-election": _election(state.election),
     }
 
 
@@ -34,14 +35,16 @@ def peer_link_identity(config: GroupConfig | None) -> dict[str, Any]:
 
 def _rows(member: MemberState, lacp: dict[str, Any] | None) -> Iterator[dict[str, Any]]:
     """This device's row of an M-LAG, and the partner's."""
-    here = _activity(up=member.up)
-    there = None if member.peer_up is None else _activity(up=member.peer_up)
+    here = _activity(active=member.active)
+    there = None if member.peer_active is None else _activity(active=member.peer_active)
+    mode = "active-standby" if member.active_standby else "dual-active"
     yield {
         "node-id": 1,
         "id": member.m_lag_id,
         "if-name": member.name,
         "local-status": here,
         "peer-status": there,
+        "mode": mode,
         "member-port-role": member.role,
         "port-state": _status(up=member.up),
         "error-down": member.error_down,
@@ -55,12 +58,23 @@ def _rows(member: MemberState, lacp: dict[str, Any] | None) -> Iterator[dict[str
             "port-state": _status(up=member.peer_up),
             "local-status": there,
             "peer-status": here,
+            "mode": mode,
             "member-port-role": member.peer_role,
         }
 
 
-def _activity(*, up: bool) -> str:
-    return "active" if up else "inactive"
+def _election(election: ElectionState | None) -> dict[str, Any] | None:
+    if election is None or not (election.local or election.peer):
+        return None
+    return {
+        "local-type": sorted(election.local),
+        "peer-type": sorted(election.peer or ()),
+        "consistent": None if election.peer is None else election.local == election.peer,
+    }
+
+
+def _activity(*, active: bool) -> str:
+    return "active" if active else "inactive"
 
 
 def _status(*, up: bool) -> str:

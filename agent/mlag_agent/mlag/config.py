@@ -22,6 +22,7 @@ __all__ = [
     "DeviceIdentity",
     "DownReason",
     "DualActiveConfig",
+    "ElectionPacket",
     "EngineTimers",
     "EntryKind",
     "EntryOrigin",
@@ -214,6 +215,16 @@ class HeartbeatConfig:
             raise ValueError(f"a time-out of {self.timeout} s is none")
 
 
+class ElectionPacket(StrEnum):
+    """'m-lag active-standby election': packets of the server that make their receiver the master member."""
+
+    ARP = "arp"
+    ND = "nd"
+    IGMP = "igmp"
+    DHCP = "dhcp"
+    MLD = "mld"
+
+
 class Unpaired(StrEnum):
     """'m-lag unpaired-port': what becomes of a port without a counterpart on the peer."""
 
@@ -232,7 +243,10 @@ class PortKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PortConfig:
-    """An interface's part in M-LAG; ``m_lag_id`` of a member interface. ``enabled``: not shut down by configuration."""
+    """An interface's part in M-LAG; ``m_lag_id`` and ``active_standby`` of a member interface.
+
+    ``enabled``: not shut down by configuration.
+    """
 
     name: str
     kind: PortKind = PortKind.PHYSICAL
@@ -241,6 +255,7 @@ class PortConfig:
     uplink: bool = False
     unpaired: Unpaired | None = None
     enabled: bool = True
+    active_standby: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,6 +297,7 @@ class GroupConfig:
     dual_active: DualActiveConfig = DualActiveConfig()
     ports: tuple[PortConfig, ...] = ()
     lacp_switch_delay: float | None = None
+    election: frozenset[ElectionPacket] = frozenset()
 
     def __post_init__(self) -> None:
         peer = self.heartbeat.peer_address

@@ -18,6 +18,7 @@ from mlag_agent.mlag.apply import Applier, Plan
 from mlag_agent.mlag.config import (
     DeviceIdentity,
     DownReason,
+    ElectionPacket,
     EngineTimers,
     EntryKind,
     EntryType,
@@ -31,6 +32,7 @@ from mlag_agent.mlag.config import (
 )
 from mlag_agent.mlag.detection import DualActiveDetection
 from mlag_agent.mlag.device import Selector, SimulatedDevice
+from mlag_agent.mlag.election import ElectionOutcome
 from mlag_agent.mlag.errors import EngineClosed
 from mlag_agent.mlag.fabric import Connection, Fabric
 from mlag_agent.mlag.heartbeat import Heartbeat
@@ -268,6 +270,13 @@ class Engine:
         self._detection.set_port(name, works=up)
         self._touch()
 
+    def receive_election_packet(self, m_lag_id: int, packet: ElectionPacket) -> ElectionOutcome:
+        """``receive-election-packet``. ``ValueError`` for an M-LAG that this device has no interface in."""
+        self._require_running()
+        outcome = self._detection.receive_election_packet(m_lag_id, packet)
+        self._touch()
+        return outcome
+
     def port_up(self, port: PortConfig) -> bool:
         """Whether an interface is up: enabled, working, not error-down."""
         return self._detection.port_up(port)
@@ -305,6 +314,7 @@ class Engine:
             members=self._detection.members(),
             lacp=self._lacp.state(self._now()),
             unpaired=self._detection.unpaired(),
+            election=self._detection.election(),
         )
 
     def subscribe(self, callback: Callable[[EngineEvent], None]) -> Callable[[], None]:
