@@ -42,7 +42,7 @@ system-view
  dfs-group 1
   priority {priority}
   authentication-mode hmac-sha256 password {password}
-  dual-active detection source ip {own} peer {other} udp-port 1025
+  dual-active detection source ipv6 {own} peer {other} udp-port 1025
   dual-active detection delay 500
   m-lag up-delay 2
   peer-link source ipv6 {local} peer {peer} tcp-port {port}
@@ -77,7 +77,7 @@ class Side:
 
     def lines(self) -> list[str]:
         """All that makes this device one of a pair."""
-        own, other = ("192.0.2.1", "192.0.2.2") if self.local == A else ("192.0.2.2", "192.0.2.1")
+        own, other = ("2001:db8:2::1", "2001:db8:2::2") if self.local == A else ("2001:db8:2::2", "2001:db8:2::1")
         text = PAIR.format(
             priority=self.priority, password=GROUP_PASSWORD, own=own, other=other, local=self.local, peer=self.peer,
             port=PORT,
@@ -246,7 +246,7 @@ def break_and_mend(master: Side, backup: Side) -> None:
     await_both([master], lambda state: state.role == "master", "the role of Master as before")
     await_both([backup], lambda state: state.role == "backup", "the role of Backup as before")
     await_both([master, backup], lambda state: state.channel.up, "the channel up")
-    backup.type("display dfs-group 1 m-lag brief")
+    backup.type("display dfs-group 1 m-lag brief", "display m-lag troubleshooting history")
     show_tables([master, backup])
 
 

@@ -18,4 +18,5 @@ def test_every_step_succeeds() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "error-down on the Backup" in done.stdout
     assert "8  the peer-link is mended" in done.stdout
+    assert "Both devices are active" in done.stdout, "the history of faults tells the story"
     assert "Secret-pw1" not in done.stdout

@@ -25,6 +25,8 @@ from mlag_client.events import COMPLETE, Event
 from mlag_client.model import (
     BackupRates,
     DownReason,
+    ElectionOutcome,
+    ElectionPacket,
     Entry,
     EntryKind,
     EntryPage,
@@ -352,6 +354,15 @@ class DfsClient:
     def set_port_state(self, name: str, *, up: bool) -> None:
         """A port of the device stops to work, as when its cable is pulled, or works again."""
         self._simulator("set-port-state", ("name", name), ("state", "up" if up else "down"))
+
+    def receive_election_packet(self, m_lag_id: int, packet: ElectionPacket) -> ElectionOutcome:
+        """A packet of the server arrives over this device's interface of an active/standby M-LAG.
+
+        The interface becomes the master member, or the outcome says why not.  Raises RpcFailed when no interface of the
+        device is in that M-LAG.
+        """
+        reply = self._simulator("receive-election-packet", ("m-lag-id", m_lag_id), ("packet-type", packet))
+        return documents.read_outcome(reply)
 
     def _simulator(self, name: str, *leaves: tuple[str, object]) -> etree._Element:
         return self.session.rpc(documents.rpc_with_leaves(name, leaves))

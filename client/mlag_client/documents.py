@@ -17,6 +17,7 @@ from mlag_client.model import (
     BackupRates,
     ChannelState,
     DownReason,
+    ElectionOutcome,
     Entry,
     EntryKind,
     EntryPage,
@@ -51,6 +52,7 @@ __all__ = [
     "has_group",
     "read_entries",
     "read_number",
+    "read_outcome",
     "read_rates",
     "read_snapshot",
     "read_source",
@@ -232,6 +234,11 @@ def has_group(data: etree._Element, group: int) -> bool:
 def read_number(reply: etree._Element, name: str) -> int:
     """A number in the output of an rpc of ``mlag-simulator``."""
     return ReplyNode(reply, SIMULATOR).number(name)
+
+
+def read_outcome(reply: etree._Element) -> ElectionOutcome:
+    """What an election packet did, in the output of ``receive-election-packet``."""
+    return ReplyNode(reply, SIMULATOR).word("outcome", ElectionOutcome)
 
 
 def read_source(data: etree._Element, group: int) -> PeerLinkSource | None:

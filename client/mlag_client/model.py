@@ -17,6 +17,8 @@ __all__ = [
     "ChannelState",
     "Difference",
     "DownReason",
+    "ElectionOutcome",
+    "ElectionPacket",
     "Entry",
     "EntryKind",
     "EntryPage",
@@ -81,6 +83,25 @@ class Fault(StrEnum):
     DELAY = "delay"
     CUT = "cut"
     CORRUPT = "corrupt"
+
+
+class ElectionPacket(StrEnum):
+    """``dfs-m-lag:election-packet``."""
+
+    ARP = "arp"
+    ND = "nd"
+    IGMP = "igmp"
+    DHCP = "dhcp"
+    MLD = "mld"
+
+
+class ElectionOutcome(StrEnum):
+    """``receive-election-packet/outcome``: the master member now, or why the packet had no effect."""
+
+    MASTER = "master"
+    TYPE_NOT_CONFIGURED = "type-not-configured"
+    DUAL_ACTIVE = "dual-active"
+    INTERFACE_DOWN = "interface-down"
 
 
 class DownReason(StrEnum):

@@ -103,6 +103,7 @@ class TestPairing:
         one, two = pair
         assert (await one.edit(paired(1), "running")).ok
         assert (await two.edit(paired(2, "<priority>150</priority>"), "running")).ok
+        await event(devices, one, "peer-link-up", if_name="Eth-Trunk0")
         await event(devices, one, "dfs-pairing-resumed", role="backup")
         state = await one.get(group())
         nodes = {
@@ -110,6 +111,8 @@ class TestPairing:
             for node in state.root.iter(f"{{{DML}}}node")
         }
         assert state.leaf("pair-state") == "paired"
+        link = [state.leaf("peer-link", leaf) for leaf in ("id", "if-name", "link-type")]
+        assert link == ["1", "Eth-Trunk0", "physical"]
         assert {name: (node["role"], node["priority"], node["is-local"]) for name, node in nodes.items()} == {
             "one": ("backup", "100", "true"),
             "two": ("master", "150", "false"),

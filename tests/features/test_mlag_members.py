@@ -9,7 +9,7 @@ from lxml import etree
 
 from mlag_agent.app import Device
 from mlag_agent.mlag.state import EngineState
-from netconf_client import DML, Client, group
+from netconf_client import DML, Client, Reply, group
 
 Start = Callable[..., Awaitable[Device]]
 Connect = Callable[..., Awaitable[Client]]
@@ -115,3 +115,53 @@ class TestUnpaired:
     async def shows(self, client: Client, wanted: dict[str, tuple[str, str]]) -> None:
         found = await rows(client, "unpaired-port")
         assert {row["if-name"]: (row["kind"], row["error-down"]) for row in found} == wanted
+
+
+class TestElection:
+    STANDBY = member(20, "<active-standby/>")
+    ARP = "<active-standby-election>arp</active-standby-election>"
+
+    async def packet(self, client: Client, number: int, kind: str) -> Reply:
+        leafs = f"<m-lag-id>{number}</m-lag-id><packet-type>{kind}</packet-type>"
+        return await client.rpc(f'<receive-election-packet xmlns="{SIM}">{leafs}</receive-election-packet>')
+
+    async def test_the_side_of_the_packet_is_master(self, devices: Devices, clients: Clients) -> None:
+        await configure(devices, clients, self.ARP, self.STANDBY, member(10))
+        assert (await self.packet(clients[1], 20, "arp")).leaf("outcome") == "master"
+        await devices[0].engine.wait_for(lambda s: any(row.peer_role == "master" for row in s.members), LIMIT)
+        found = {(row["node-id"], row["id"]): row for row in await rows(clients[0], "m-lags/m-lag")}
+        shown = {
+            key: (row["mode"], row["member-port-role"], row["local-status"], row["peer-status"])
+            for key, row in found.items()
+        }
+        assert shown["1", "20"] == ("active-standby", "backup", "inactive", "active")
+        assert shown["2", "20"] == ("active-standby", "master", "active", "inactive")
+        assert shown["1", "10"][0] == "dual-active"
+        assert shown["1", "10"][2:] == ("active", "active")
+
+    async def test_packets_without_effect(self, devices: Devices, clients: Clients) -> None:
+        await configure(devices, clients, self.ARP, self.STANDBY, member(10))
+        assert (await self.packet(clients[0], 20, "dhcp")).leaf("outcome") == "type-not-configured"
+        assert (await self.packet(clients[0], 10, "arp")).leaf("outcome") == "dual-active"
+        refused = (await self.packet(clients[0], 30, "arp")).error
+        assert (refused.tag, refused.message) == ("invalid-value", "no interface of this device is in M-LAG 30")
+        assert (await self.packet(clients[0], 2049, "arp")).error.path == (
+            "/mlag-simulator:receive-election-packet/m-lag-id"
+        )
+
+    async def test_other_packets_on_the_peer(self, devices: Devices, clients: Clients) -> None:
+        await configure(devices, clients, self.ARP, self.STANDBY)
+        place = ("active-standby-election", "consistent")
+        assert (await clients[0].get(group())).leaf(*place) == "true"
+        assert (await clients[1].edit(configuration(2, self.ARP.replace("arp", "mld")), "running")).ok
+        await devices[0].engine.wait_for(lambda s: s.election is not None and len(s.election.peer or ()) == 2, LIMIT)
+        state = await clients[0].get(group())
+        assert state.leaf(*place) == "false"
+        root = state.root.find(f".//{{{DML}}}state/{{{DML}}}active-standby-election")
+        assert root is not None
+        assert [leaf.text for leaf in root.iter(f"{{{DML}}}peer-type")] == ["arp", "mld"]
+
+    async def test_without_types_there_is_no_state(self, devices: Devices, clients: Clients) -> None:
+        await configure(devices, clients, "", member(10))
+        state = (await clients[0].get(group())).root
+        assert state.find(f".//{{{DML}}}state/{{{DML}}}active-standby-election") is None

@@ -8,6 +8,7 @@ from lxml import etree
 from conftest import HASH, Connect, MakeSettings, Start
 from mlag_agent.app import Device
 from mlag_agent.config import UserSettings
+from mlag_agent.data.encode import encode_children
 from netconf_client import DML, Client, channel, group
 
 SIM = "urn:mlag-agent:yang:mlag-simulator"
@@ -112,6 +113,17 @@ class TestCounters:
         assert state.leaf("dfs-packet", "last-receive-fail", "reason") == "integrity-check-failed"
         faults = [node.text for node in state.root.iter(f"{{{DML}}}description")]
         assert any("failed authentication" in (fault or "") for fault in faults)
+
+    async def test_watchers_are_told_of_faults_and_not_of_packets(
+        self, devices: tuple[Device, Device], pair: Pair
+    ) -> None:
+        """On-change subscriptions (RFC 8641) look at what tells; a hello each second is no change."""
+        assert (await pair[0].edit(group(password=PASSWORD), "running")).ok
+        await devices[0].engine.wait_for(lambda _: bool(devices[0].engine.history.current()), 10)
+        agent = devices[0].agent
+        told = encode_children(agent.told_state(), agent.library.tree.namespaces).decode()
+        assert "<fault>" in told
+        assert "statistics" not in told.replace("entry-statistics", "")
 
     async def test_nothing_without_a_group(self, pair: Pair) -> None:
         assert list((await pair[0].get(group())).root.iter(f"{{{DML}}}statistics")) == []

@@ -13,16 +13,7 @@ from typing import Any
 
 import pytest
 
-from mlag_agent.mlag import (
-    AddressUnavailable,
-    FabricSettingsError,
-    Fault,
-    HostFabric,
-    Link,
-    LoopbackFabric,
-    MemoryFabric,
-    Network,
-)
+from mlag_agent.mlag import AddressUnavailable, FabricSettingsError, Fault, HostFabric, Link, LoopbackFabric
 from mlag_agent.mlag.fabric import Connection
 from mlag_agent.mlag.port_holder import describe_port_holder
 
@@ -55,16 +46,10 @@ class Sink:
         return bytes(self.data)
 
 
-@pytest.fixture(params=["loopback", "memory"])
-async def wire(tmp_path: Path, request: pytest.FixtureRequest) -> Any:
+@pytest.fixture
+async def wire(tmp_path: Path) -> Any:
     """Two fabrics and a connection between them: (fabric, its end, what the far end gets, far end)."""
-    one: LoopbackFabric | MemoryFabric
-    two: LoopbackFabric | MemoryFabric
-    if request.param == "loopback":
-        one, two = LoopbackFabric(tmp_path, "one", None), LoopbackFabric(tmp_path, "two", None)
-    else:
-        network = Network()
-        one, two = MemoryFabric(network, "one", None), MemoryFabric(network, "two", None)
+    one, two = LoopbackFabric(tmp_path, "one", None), LoopbackFabric(tmp_path, "two", None)
     await one.open()
     await two.open()
     here, there = await one.listen(None, A, 2048), await two.listen(None, B, 2048)
@@ -96,6 +81,17 @@ async def test_drop(wire: Any) -> None:
     fabric.set_fault(Link.CHANNEL, Fault.NONE)
     near.send(b"kept")
     assert await sink.has(4) == b"kept"
+
+
+async def test_what_the_sender_is_told(wire: Any) -> None:
+    """Lost on the way is sent for all that the sender knows; a connection that is closed takes nothing."""
+    fabric, near, _, _, _ = wire
+    fabric.set_fault(Link.CHANNEL, Fault.DROP)
+    assert near.send(b"lost") is None
+    fabric.set_fault(Link.CHANNEL, Fault.NONE)
+    assert near.send(b"kept") is None
+    fabric.set_fault(Link.CHANNEL, Fault.CUT)
+    assert near.send(b"late") == "the connection is closed"
 
 
 async def test_corrupt_changes_one_byte(wire: Any) -> None:

@@ -89,6 +89,16 @@ def test_a_change_of_role_is_no_fault() -> None:
     assert faults.history() == ()
 
 
+def test_connecting_neither_is_a_fault_nor_ends_one() -> None:
+    connecting = ChannelDown(AT, DownReason.CONNECTING, "", was_up=False)
+    faults = history()
+    faults.record(connecting)
+    assert faults.history() == ()
+    faults.record(ChannelDown(AT, DownReason.HOLD_TIMER_EXPIRED, "silence", was_up=True))
+    faults.record(connecting)
+    assert [fault.seq for fault in faults.current()] == [1]
+
+
 def test_another_reason_takes_the_place_of_the_one_before() -> None:
     faults = history()
     faults.record(PairingFailed(AT, Causation.TIMEOUT, "silence"))
@@ -137,17 +147,17 @@ class TestEngines:
             await lab.apply(engine, replace(lab.group(side), peer_link=PeerLinkKind.PHYSICAL))
         await lab.up(a, b)
         await a.wait_for(lambda s: s.pairing is not None and s.pairing.paired, lab.limit)
-        assert a.faults.current() == (), "whatever failed while the devices found each other is over"
-        a.faults.clear()
+        assert a.history.current() == (), "whatever failed while the devices found each other is over"
+        a.history.clear()
         a.set_fault(Link.PEER_LINK, Fault.CUT)
         await a.wait_for(lambda s: not s.peer_link.up and s.pairing is not None and not s.pairing.paired, lab.limit)
-        words = [fault.description for fault in a.faults.current()]
+        words = [fault.description for fault in a.history.current()]
         assert any(word.startswith("The peer-link is down") for word in words)
         assert any("peer-link-down" in word or "timeout" in word for word in words)
         a.set_fault(Link.PEER_LINK, Fault.NONE)
         await a.wait_for(lambda s: s.peer_link.up and s.pairing is not None and s.pairing.paired, lab.limit)
-        assert a.faults.current() == ()
-        assert len(a.faults.history()) >= 2
+        assert a.history.current() == ()
+        assert len(a.history.history()) >= 2
 
     async def test_a_full_table(self, lab: Lab) -> None:
         a = await lab.device("a")
@@ -156,4 +166,4 @@ class TestEngines:
         await a.learn(ip_address("10.0.0.1"), capacity + 3, "Eth-Trunk1", 1)
         [limit] = [event for event in lab.events["a"] if isinstance(event, EntryLimit)]
         assert (limit.capacity, limit.dropped) == (capacity, 3)
-        assert any(f"ARP table is full with {capacity} entries" in fault.description for fault in a.faults.history())
+        assert any(f"ARP table is full with {capacity} entries" in fault.description for fault in a.history.history())

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlag_agent.mlag.config import ChannelConfig, DownReason, EntryType
+from mlag_agent.mlag.config import ChannelConfig, DetectionConfig, DownReason, ElectionPacket, EntryType
 from mlag_agent.mlag.messages import (
     BATCH_RECORDS,
     RECORD_SIZE,
@@ -54,9 +54,13 @@ ANNOUNCEMENTS = st.builds(
     channel=st.none() | channels(),
     nonce=st.binary(min_size=16, max_size=16),
     echo=st.binary(min_size=16, max_size=16),
-    members=st.dictionaries(st.integers(1, 2048), st.tuples(st.booleans(), st.booleans()), max_size=20).map(
-        lambda found: tuple(MemberAnnouncement(number, *found[number]) for number in sorted(found))
-    ),
+    members=st.dictionaries(
+        st.integers(1, 2048),
+        st.tuples(st.booleans(), st.booleans(), st.just(True), st.integers(0, 2**24 - 1))
+        | st.tuples(st.booleans(), st.booleans()),
+        max_size=20,
+    ).map(lambda found: tuple(MemberAnnouncement(number, *found[number]) for number in sorted(found))),
+    election=st.frozensets(st.sampled_from(ElectionPacket)),
 )
 
 
@@ -88,6 +92,25 @@ def test_changed_announcement_raises_nothing_but_a_violation(announcement: Annou
     body[data.draw(st.integers(0, len(body) - 1))] = data.draw(st.integers(0, 255))
     with suppress(ProtocolViolation):
         decode_announcement(bytes(body))
+
+
+def test_the_longest_announcement_fits() -> None:
+    name = "n" * 255
+    members = tuple(MemberAnnouncement(number, True, False, True, 2**24 - 1) for number in range(1, 2049))
+    ends = ChannelConfig(6, IPv6Address("2001:db8::1"), IPv6Address("2001:db8::2"), name, 2048)
+    source = DetectionConfig(6, IPv6Address("2001:db8::1"), name)
+    longest = Announcement(
+        name, name, 1, 100, bytes(6), 1000, ends, family=name, version=name, detection=source, members=members
+    )
+    body = encode_announcement(longest)
+    assert len(body) <= MAX_BODY
+    assert decode_announcement(body) == longest
+
+
+def test_an_unknown_packet_of_the_election_is_refused() -> None:
+    body = encode_announcement(Announcement("a", "m", 1, 100, bytes(6), 1000, None))
+    with pytest.raises(ProtocolViolation, match="packets 0x20 of the election"):
+        decode_announcement(body[:-1] + b"\x20")
 
 
 @pytest.mark.parametrize("entry_type", list(EntryType))

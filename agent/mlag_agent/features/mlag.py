@@ -8,19 +8,20 @@ from ipaddress import ip_address
 from typing import Any, Literal
 
 from mlag_agent.access.sealing import Sealer, SealError
-from mlag_agent.data.tree import Container
+from mlag_agent.data.tree import Container, LeafList
 from mlag_agent.datastore.payload import Transforms
 from mlag_agent.datastore.subscriber import ChangeSet
 from mlag_agent.errors import ApplyRefused, ErrorTag, RpcError, RpcFailure
 from mlag_agent.features.base import Agent, Feature, StateProvider
 from mlag_agent.features.mlag_consistency import COMPARED_PATHS, consistency_config, consistency_state
-from mlag_agent.features.mlag_members import member_state
+from mlag_agent.features.mlag_members import member_state, peer_link_identity
 from mlag_agent.features.mlag_statistics import fault_rows, reset_handlers, statistics_state
 from mlag_agent.features.ports import configured_ports
 from mlag_agent.mlag import (
     ChannelConfig,
     DetectionConfig,
     DualActiveConfig,
+    ElectionPacket,
     Engine,
     EngineRefused,
     GroupConfig,
@@ -94,7 +95,13 @@ def group_config(root: Container, sealer: Sealer) -> GroupConfig | None:
         ports=tuple(configured_ports(root)),
         consistency=consistency_config(root, group),
         lacp_switch_delay=_switch_delay(group.leaf("lacp-switch-delay")),
+        election=_election(group),
     )
+
+
+def _election(group: Container) -> frozenset[ElectionPacket]:
+    packets = group.named("active-standby-election")
+    return frozenset(map(ElectionPacket, packets.values)) if isinstance(packets, LeafList) else frozenset()
 
 
 def _switch_delay(value: str | None) -> float | None:
@@ -231,7 +238,9 @@ def feature(engine: Engine, model: DeviceModel) -> Feature:
         return {"dfs-groups": {"dfs-group": [{"id": row.leaf("id"), "state": state} for row in rows]}}
 
     def read(agent: Agent) -> Mapping[str, Any]:
-        return groups(agent, {**_state(engine.state()), "fault": lambda: fault_rows(engine)})
+        state = _state(engine.state())
+        state["peer-link"].update(peer_link_identity(engine.config))
+        return groups(agent, {**state, "fault": lambda: fault_rows(engine)})
 
     def read_statistics(agent: Agent) -> Mapping[str, Any]:
         return groups(agent, {"statistics": lambda: statistics_state(engine)})

@@ -48,6 +48,8 @@ class EngineEvents:
         if config is not None:
             self._group = config.group_id
         name, values = _notification(event)
+        if config is not None and isinstance(event, PeerLinkUp | PeerLinkDown):
+            values = {**values, "if-name": config.peer_link_name}
         publish(self._agent, f"dfs-m-lag:{name}", {"dfs-group-id": self._group, **values}, time=event.at)
         self._agent.state_has_changed()
 

@@ -1,4 +1,4 @@
-"""State of member interfaces and unpaired ports, as ``dfs-m-lag`` has it."""
+"""State of member interfaces, the peer-link's interface and unpaired ports, as ``dfs-m-lag`` has it."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from mlag_agent.mlag.state import EngineState, LacpState, MemberState
+from mlag_agent.mlag.config import GroupConfig
+from mlag_agent.mlag.state import ElectionState, EngineState, LacpState, MemberState
 
-__all__ = ["member_state"]
+__all__ = ["member_state", "peer_link_identity"]
 
 _COUNTER32 = 1 << 32
 
@@ -21,19 +22,29 @@ def member_state(state: EngineState) -> dict[str, Any]:
         "unpaired-port": [
             {"kind": port.kind, "if-name": port.name, "error-down": port.error_down} for port in state.unpaired
         ],
+        "active-standby-election": _election(state.election),
     }
+
+
+def peer_link_identity(config: GroupConfig | None) -> dict[str, Any]:
+    """Which interface is the peer-link; empty without one.  Its ID can only be 1 (command page 'peer-link')."""
+    if config is None or config.peer_link is None:
+        return {}
+    return {"id": 1, "if-name": config.peer_link_name, "link-type": config.peer_link}
 
 
 def _rows(member: MemberState, lacp: dict[str, Any] | None) -> Iterator[dict[str, Any]]:
     """This device's row of an M-LAG, and the partner's."""
-    here = _activity(up=member.up)
-    there = None if member.peer_up is None else _activity(up=member.peer_up)
+    here = _activity(active=member.active)
+    there = None if member.peer_active is None else _activity(active=member.peer_active)
+    mode = "active-standby" if member.active_standby else "dual-active"
     yield {
         "node-id": 1,
         "id": member.m_lag_id,
         "if-name": member.name,
         "local-status": here,
         "peer-status": there,
+        "mode": mode,
         "member-port-role": member.role,
         "port-state": _status(up=member.up),
         "error-down": member.error_down,
@@ -48,6 +59,7 @@ def _rows(member: MemberState, lacp: dict[str, Any] | None) -> Iterator[dict[str
             "port-state": _status(up=member.peer_up),
             "local-status": there,
             "peer-status": here,
+            "mode": mode,
             "member-port-role": member.peer_role,
         }
 
@@ -59,8 +71,18 @@ def _consistency(member: MemberState) -> dict[str, Any]:
     return {"consistency": "success" if consistent else "failed", "failed-code": list(codes)}
 
 
-def _activity(*, up: bool) -> str:
-    return "active" if up else "inactive"
+def _election(election: ElectionState | None) -> dict[str, Any] | None:
+    if election is None or not (election.local or election.peer):
+        return None
+    return {
+        "local-type": sorted(election.local),
+        "peer-type": sorted(election.peer or ()),
+        "consistent": None if election.peer is None else election.local == election.peer,
+    }
+
+
+def _activity(*, active: bool) -> str:
+    return "active" if active else "inactive"
 
 
 def _status(*, up: bool) -> str:

@@ -42,7 +42,7 @@ def statistics_state(engine: Engine) -> Mapping[str, Any]:
 
 def fault_rows(engine: Engine) -> list[dict[str, Any]]:
     """``state/fault``."""
-    return [*_faults("current", engine.faults.current()), *_faults("history", engine.faults.history())]
+    return [*_faults("current", engine.history.current()), *_faults("history", engine.history.history())]
 
 
 def _authentication(row: AuthenticationCount) -> dict[str, Any]:
@@ -101,7 +101,7 @@ def reset_handlers(engine: Engine) -> Mapping[str, Handler]:
         "dfs-m-lag:reset-fwm-dfs-authentication-status": resetting(fwm.reset_authentication),
         "dfs-m-lag:reset-dfs-packet-statistics": resetting(dfs.reset_packets),
         "dfs-m-lag:reset-fwm-sync-packet-statistics": resetting(fwm.reset_packets),
-        "dfs-m-lag:reset-troubleshooting-history": resetting(engine.faults.clear),
+        "dfs-m-lag:reset-troubleshooting-history": resetting(engine.history.clear),
     }
 
 

@@ -49,4 +49,5 @@ def port_of(entry: Container) -> PortConfig:
         uplink=m_lag.leaf("uplink-port") is not None,
         unpaired=None if unpaired is None else Unpaired(unpaired),
         enabled=enabled,
+        active_standby=member is not None and member.leaf("active-standby") is not None,
     )

@@ -8,7 +8,7 @@ from typing import Any
 
 from mlag_agent.errors import ErrorTag, RpcError, RpcFailure
 from mlag_agent.features.base import OK, Agent, Feature, Output, Reply, RpcInput, SessionInfo, StateProvider
-from mlag_agent.mlag import Engine, EntryKind, EntryType, Fault, Link, Selector
+from mlag_agent.mlag import ElectionPacket, Engine, EntryKind, EntryType, Fault, Link, Selector
 from mlag_agent.mlag.consistency import Item
 from mlag_agent.schema.nodes import ModuleRequest
 
@@ -82,6 +82,15 @@ class _Simulator:
             raise _invalid(error) from error
         return OK
 
+    async def receive_election_packet(self, agent: Agent, session: SessionInfo, rpc: RpcInput) -> Reply:
+        """receive-election-packet."""
+        packet = ElectionPacket(rpc.required("packet-type"))
+        try:
+            outcome = self._engine.receive_election_packet(int(rpc.required("m-lag-id")), packet)
+        except ValueError as error:
+            raise _invalid(error) from error
+        return Output({"outcome": outcome})
+
     def state(self, agent: Agent) -> Mapping[str, Any]:
         """The tables and faults."""
         state = self._engine.state()
@@ -139,6 +148,7 @@ def feature(engine: Engine) -> Feature:
             "mlag-simulator:set-fault": simulator.set_fault,
             "mlag-simulator:set-port-state": simulator.set_port_state,
             "mlag-simulator:set-configuration-value": simulator.set_configuration_value,
+            "mlag-simulator:receive-election-packet": simulator.receive_election_packet,
         },
         state=(StateProvider("/mlag-simulator:simulator", simulator.state),),
     )

@@ -9,6 +9,7 @@ from mlag_agent.mlag.config import (
     DeviceIdentity,
     DownReason,
     DualActiveConfig,
+    ElectionPacket,
     EngineTimers,
     EntryKind,
     EntryOrigin,
@@ -39,7 +40,6 @@ from mlag_agent.mlag.errors import (
 )
 from mlag_agent.mlag.fabric_host import HostFabric, PeerLinkAddresses
 from mlag_agent.mlag.fabric_loopback import LoopbackFabric
-from mlag_agent.mlag.fabric_memory import MemoryFabric, Network
 
 __all__ = [
     "AddressUnavailable",
@@ -48,6 +48,7 @@ __all__ = [
     "DeviceIdentity",
     "DownReason",
     "DualActiveConfig",
+    "ElectionPacket",
     "Engine",
     "EngineClosed",
     "EngineRefused",
@@ -63,8 +64,6 @@ __all__ = [
     "HostFabric",
     "Link",
     "LoopbackFabric",
-    "MemoryFabric",
-    "Network",
     "PeerLinkAddresses",
     "PeerLinkKind",
     "Plan",

@@ -25,6 +25,7 @@ __all__ = [
     "DeviceIdentity",
     "DownReason",
     "DualActiveConfig",
+    "ElectionPacket",
     "EngineTimers",
     "EntryKind",
     "EntryOrigin",
@@ -217,6 +218,16 @@ class HeartbeatConfig:
             raise ValueError(f"a time-out of {self.timeout} s is none")
 
 
+class ElectionPacket(StrEnum):
+    """'m-lag active-standby election': packets of the server that make their receiver the master member."""
+
+    ARP = "arp"
+    ND = "nd"
+    IGMP = "igmp"
+    DHCP = "dhcp"
+    MLD = "mld"
+
+
 class Unpaired(StrEnum):
     """'m-lag unpaired-port': what becomes of a port without a counterpart on the peer."""
 
@@ -235,7 +246,10 @@ class PortKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PortConfig:
-    """An interface's part in M-LAG; ``m_lag_id`` of a member interface. ``enabled``: not shut down by configuration."""
+    """An interface's part in M-LAG; ``m_lag_id`` and ``active_standby`` of a member interface.
+
+    ``enabled``: not shut down by configuration.
+    """
 
     name: str
     kind: PortKind = PortKind.PHYSICAL
@@ -244,6 +258,7 @@ class PortConfig:
     uplink: bool = False
     unpaired: Unpaired | None = None
     enabled: bool = True
+    active_standby: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,6 +327,7 @@ class GroupConfig:
     ports: tuple[PortConfig, ...] = ()
     lacp_switch_delay: float | None = None
     consistency: ConsistencyConfig = ConsistencyConfig()
+    election: frozenset[ElectionPacket] = frozenset()
 
     def __post_init__(self) -> None:
         peer = self.heartbeat.peer_address
@@ -324,6 +340,11 @@ class GroupConfig:
         for name, rate in (("arp_rate", self.arp_rate), ("nd_rate", self.nd_rate)):
             if rate is not None and rate < 1:
                 raise ValueError(f"{name} {rate} is below 1 entry per second")
+
+    @property
+    def peer_link_name(self) -> str | None:
+        """The interface that is configured as the peer-link."""
+        return next((port.name for port in self.ports if port.peer_link), None)
 
     def rate(self, entry_type: EntryType) -> int | None:
         """Entries per second of one table."""

@@ -7,16 +7,18 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from mlag_agent.mlag.config import DeviceIdentity, GroupConfig, PortConfig
+from mlag_agent.mlag.config import DeviceIdentity, ElectionPacket, GroupConfig, PortConfig
 from mlag_agent.mlag.consistency import ConsistencyCheck
+from mlag_agent.mlag.election import ElectionOutcome
 from mlag_agent.mlag.fabric_datagram import HeartbeatPort
 from mlag_agent.mlag.heartbeat import Beat, Heartbeat
-from mlag_agent.mlag.members import Members
+from mlag_agent.mlag.members import Members, is_active_standby
 from mlag_agent.mlag.messages import Announcement, MemberAnnouncement
 from mlag_agent.mlag.pairing import elect
 from mlag_agent.mlag.splitbrain import SplitBrain, SplitFacts, uplink_up
 from mlag_agent.mlag.state import (
     DualActiveState,
+    ElectionState,
     EngineEvent,
     HeartbeatEnd,
     HeartbeatLost,
@@ -71,6 +73,7 @@ class DualActiveDetection:
         self._members_up: dict[str, bool] = {}
         self._remote_mac: bytes | None = None
         self._members = Members()
+        self._partner: Announcement | None = None
         self._partners: dict[int, MemberAnnouncement] = {}
 
     def configure(self, config: GroupConfig | None, port: HeartbeatPort | None, block: str) -> None:
@@ -118,7 +121,7 @@ class DualActiveDetection:
             self._emit(found)
         self._remote_mac = None if peer is None else peer.system_mac
         self._look_at_members()
-        partner = peer if paired else None
+        partner = self._partner = peer if paired else None
         self._partners = {} if partner is None else {member.m_lag_id: member for member in partner.members}
         ports = () if config is None else config.ports
         self._members.update(
@@ -157,6 +160,27 @@ class DualActiveDetection:
         ports = () if self._config is None else self._config.ports
         return all(self.port_up(port) for port in ports if port.name == name)
 
+    def receive_election_packet(self, m_lag_id: int, packet: ElectionPacket) -> ElectionOutcome:
+        """A packet of the server comes over a member interface. ``ValueError`` for an M-LAG that is not configured."""
+        config = self._config
+        port = next((port for port in (() if config is None else config.ports) if port.m_lag_id == m_lag_id), None)
+        if config is None or port is None:
+            raise ValueError(f"no interface of this device is in M-LAG {m_lag_id}")
+        if not is_active_standby(port, self._partners.get(m_lag_id)):
+            return ElectionOutcome.DUAL_ACTIVE
+        if packet not in config.election:
+            return ElectionOutcome.TYPE_NOT_CONFIGURED
+        if not self.port_up(port):
+            return ElectionOutcome.INTERFACE_DOWN
+        self._members.receive(m_lag_id)
+        return ElectionOutcome.MASTER
+
+    def election(self) -> ElectionState | None:
+        """For the snapshot; None without a group."""
+        if self._config is None:
+            return None
+        return ElectionState(self._config.election, None if self._partner is None else self._partner.election)
+
     def announced(self) -> tuple[MemberAnnouncement, ...]:
         """What the hello says of the member interfaces."""
         return self._members.announced()
@@ -172,6 +196,7 @@ class DualActiveDetection:
                 self.error_down(port),
                 _later(self._split.countdown(port.name, now), self._consistency.countdown(now)),
                 self._members.role(port.m_lag_id),
+                is_active_standby(port, self._partners.get(port.m_lag_id)),
                 *_of_partner(self._partners.get(port.m_lag_id)),
                 self._consistency.result(port.m_lag_id),
             )

@@ -18,6 +18,7 @@ from mlag_agent.mlag.apply import Applier, Plan
 from mlag_agent.mlag.config import (
     DeviceIdentity,
     DownReason,
+    ElectionPacket,
     EngineTimers,
     EntryKind,
     EntryType,
@@ -32,6 +33,7 @@ from mlag_agent.mlag.config import (
 from mlag_agent.mlag.consistency import ConsistencyCheck, Item
 from mlag_agent.mlag.detection import DualActiveDetection
 from mlag_agent.mlag.device import Selector, SimulatedDevice
+from mlag_agent.mlag.election import ElectionOutcome
 from mlag_agent.mlag.errors import EngineClosed
 from mlag_agent.mlag.fabric import Connection, Fabric
 from mlag_agent.mlag.heartbeat import Heartbeat
@@ -118,9 +120,9 @@ class Engine:
             touched=self._touch,
             consistency=self.consistency,
         )
-        self.faults = FaultHistory(self._detection.works)
+        self.history = FaultHistory(self._detection.works)
         """Faults of the pair, current and past."""
-        self._hub.subscribe(self.faults.record)
+        self._hub.subscribe(self.history.record)
         self._links = {
             kind: EntryLink(
                 kind, self, self._timers, counters, now=self._now, random=random, nonce=nonce, version=protocol_version
@@ -278,6 +280,13 @@ class Engine:
         self.consistency.set_value(scope, item, value)
         self._touch()
 
+    def receive_election_packet(self, m_lag_id: int, packet: ElectionPacket) -> ElectionOutcome:
+        """``receive-election-packet``. ``ValueError`` for an M-LAG that this device has no interface in."""
+        self._require_running()
+        outcome = self._detection.receive_election_packet(m_lag_id, packet)
+        self._touch()
+        return outcome
+
     def port_up(self, port: PortConfig) -> bool:
         """Whether an interface is up: enabled, working, not error-down."""
         return self._detection.port_up(port)
@@ -316,6 +325,7 @@ class Engine:
             lacp=self._lacp.state(self._now()),
             unpaired=self._detection.unpaired(),
             consistency=None if config is None else self.consistency.state(),
+            election=self._detection.election(),
         )
 
     def subscribe(self, callback: Callable[[EngineEvent], None]) -> Callable[[], None]:

@@ -16,11 +16,10 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from mlag_agent.mlag.config import Fault, IPAddress, Link
-from mlag_agent.mlag.fabric_datagram import DatagramPort, DatagramSocket, HeartbeatPort
+from mlag_agent.mlag.fabric_datagram import DatagramPort, HeartbeatPort
 from mlag_agent.mlag.state import FaultState
 
 __all__ = [
-    "AcceptingSocket",
     "Connection",
     "ConnectionReceiver",
     "Fabric",
@@ -252,19 +251,6 @@ class Connection(asyncio.Protocol):
 AcceptHandler = Callable[[Connection], None]
 
 
-class AcceptingSocket(Protocol):
-    """What is used of a listening ``socket.socket``."""
-
-    def fileno(self) -> int:
-        """For the event loop."""
-
-    def accept(self) -> tuple[socket.socket, object]:
-        """Raises ``OSError``."""
-
-    def close(self) -> None:
-        """Give the port back."""
-
-
 class Listener:
     """A listening socket that takes connections only while it has a handler.
 
@@ -273,7 +259,7 @@ class Listener:
 
     def __init__(
         self,
-        sock: AcceptingSocket,
+        sock: socket.socket,
         faults: FaultSwitch,
         name: str,
         release: Callable[[], None] | None = None,
@@ -304,9 +290,9 @@ class Listener:
         if self._closed or (handler is not None) == had:
             return
         if handler is not None:
-            self._watch()
+            self._loop.add_reader(self._socket.fileno(), self._accept)
         else:
-            self._unwatch()
+            self._loop.remove_reader(self._socket.fileno())
 
     def close(self) -> None:
         """Close the socket and free the port; connections that were handed out live on."""
@@ -324,13 +310,6 @@ class Listener:
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    def _watch(self) -> None:
-        """Have ``_accept`` called when a connection is there."""
-        self._loop.add_reader(self._socket.fileno(), self._accept)
-
-    def _unwatch(self) -> None:
-        self._loop.remove_reader(self._socket.fileno())
 
     def _accept(self) -> None:
         for _ in range(BACKLOG):
@@ -400,7 +379,7 @@ class PeerLinkPort(DatagramPort):
     ``initiates``: this device opens the stream. Subclasses say where the other end is.
     """
 
-    def __init__(self, sock: DatagramSocket, listener: Listener, faults: FaultSwitch, *, initiates: bool) -> None:
+    def __init__(self, sock: socket.socket, listener: Listener, faults: FaultSwitch, *, initiates: bool) -> None:
         super().__init__(sock, faults)
         self.listener = listener
         self.initiates = initiates

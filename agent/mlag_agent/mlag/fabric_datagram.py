@@ -6,14 +6,14 @@ import asyncio
 import errno
 import socket
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from mlag_agent.mlag.config import Fault, IPAddress
 
 if TYPE_CHECKING:
     from mlag_agent.mlag.fabric import FaultSwitch
 
-__all__ = ["HEARTBEAT_PORTS", "DatagramPort", "DatagramSocket", "HeartbeatPort", "bound_heartbeat"]
+__all__ = ["HEARTBEAT_PORTS", "DatagramPort", "HeartbeatPort", "bound_heartbeat"]
 
 MAX_DATAGRAM: Final = 65536
 DATAGRAMS_PER_EVENT: Final = 64
@@ -22,29 +22,10 @@ HEARTBEAT_PORTS: Final = range(1025, 2049)
 """UDP ports of the heartbeat: what 'udp-port' can be, and where an idle one is looked for (DOMAIN 2.1, 3)."""
 
 
-class DatagramSocket(Protocol):
-    """What is used of ``socket.socket``."""
-
-    def fileno(self) -> int:
-        """For the event loop."""
-
-    def getsockname(self) -> Any:
-        """Host and port."""
-
-    def sendto(self, data: bytes, address: Any, /) -> int:
-        """Raises ``OSError``."""
-
-    def recvfrom(self, bufsize: int, /) -> tuple[bytes, Any]:
-        """Raises ``BlockingIOError`` when nothing is there."""
-
-    def close(self) -> None:
-        """Give the port back."""
-
-
 class DatagramPort:
     """A bound datagram socket with the link's fault on what is sent. Subclasses say where the other end is."""
 
-    def __init__(self, sock: DatagramSocket, faults: FaultSwitch) -> None:
+    def __init__(self, sock: socket.socket, faults: FaultSwitch) -> None:
         self._socket = sock
         self._faults = faults
         self._loop = asyncio.get_running_loop()
@@ -66,9 +47,9 @@ class DatagramPort:
         had = self._receiver is not None
         self._receiver = receiver
         if receiver is not None and not had:
-            self._watch()
+            self._loop.add_reader(self._socket.fileno(), self._read)
         elif receiver is None and had:
-            self._unwatch()
+            self._loop.remove_reader(self._socket.fileno())
 
     def send(self, datagram: bytes) -> str | None:
         """Send a datagram, subject to the fault; returns why it did not go out.
@@ -101,13 +82,6 @@ class DatagramPort:
         self._late.clear()
         self._socket.close()
 
-    def _watch(self) -> None:
-        """Have ``_read`` called when a datagram is there."""
-        self._loop.add_reader(self._socket.fileno(), self._read)
-
-    def _unwatch(self) -> None:
-        self._loop.remove_reader(self._socket.fileno())
-
     def _transmit(self, datagram: bytes) -> None:
         try:
             self._socket.sendto(datagram, self.target())
@@ -139,7 +113,7 @@ class HeartbeatPort(DatagramPort):
 
     def __init__(
         self,
-        sock: DatagramSocket,
+        sock: socket.socket,
         faults: FaultSwitch,
         resolve: Callable[[IPAddress], str | None],
         release: Callable[[], None] | None = None,

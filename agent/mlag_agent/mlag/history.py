@@ -64,6 +64,8 @@ class FaultHistory:
                 self._end("peer-link")
             case ChannelDown(reason=DownReason.UNCONFIGURED) | ChannelUp():
                 self._end("channel")
+            case ChannelDown(reason=DownReason.CONNECTING, was_up=False):
+                return  # no fault by itself, and no end of the one before
             case ChannelDown(reason=reason, detail=detail):
                 self._begin("channel", event.at, f"The synchronisation channel is down, {reason}: {detail}")
             case PairingFailed(causation=causation, detail=detail):

@@ -6,7 +6,7 @@ Everything here is a pure function of bytes and values. ``decode_*`` raise ``Pro
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final
@@ -16,6 +16,7 @@ from mlag_agent.mlag.config import (
     ChannelConfig,
     DetectionConfig,
     DownReason,
+    ElectionPacket,
     EntryType,
     PeerLinkKind,
 )
@@ -64,8 +65,11 @@ _ANNOUNCEMENT: Final = struct.Struct(">16s16sBB6sIBH16s16sBB16s")
 _MEMBER: Final = struct.Struct(">HB")
 _UP: Final = 1
 _MASTER: Final = 2
+_STANDBY: Final = 4
+_TERM_SIZE: Final = 3
+_ELECTION_BIT: Final = {kind: 1 << number for number, kind in enumerate(ElectionPacket)}
 MAX_M_LAG_ID: Final = 2048
-"""Highest M-LAG ID; so many records of 3 bytes leave room for the rest of a hello."""
+"""Highest M-LAG ID; so many records of 3 bytes and terms of 3 bytes leave room for the rest of a hello."""
 _LINK_CODE: Final = {None: 0, PeerLinkKind.PHYSICAL: 1, PeerLinkKind.VIRTUAL: 2}
 _LINK_OF_CODE: Final = {code: kind for kind, code in _LINK_CODE.items()}
 
@@ -80,11 +84,16 @@ class CloseCause(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class MemberAnnouncement:
-    """A member interface of the sender: whether it is up, and takes itself for the master member."""
+    """A member interface of the sender: whether it is up, and takes itself for the master member.
+
+    ``active_standby``: it is configured so, and ``term`` is that of its claim (``election``), below 2**24.
+    """
 
     m_lag_id: int
     up: bool
     master: bool
+    active_standby: bool = False
+    term: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +101,10 @@ class Announcement:
     """What a hello says: the device, its group, and the parameters of its channel (``None``: it has none).
 
     ``family`` and ``version`` decide on whether two devices can pair, ``peer_link`` and ``detection`` are the sender's
-    configuration of that name, ``members`` its member interfaces in ascending order of M-LAG ID.  ``hold_ms`` is the
-    sender's hold time in milliseconds. ``nonce`` is fresh for each session (TCP hello) or start of the agent (DFS
-    hello); ``echo`` is the nonce last heard from the other side, all zero when none was.
+    configuration of that name, ``members`` its member interfaces in ascending order of M-LAG ID, ``election`` the
+    packets that elect the master of active/standby ones.  ``hold_ms`` is the sender's hold time in milliseconds.
+    ``nonce`` is fresh for each session (TCP hello) or start of the agent (DFS hello); ``echo`` is the nonce last heard
+    from the other side, all zero when none was.
     """
 
     device: str
@@ -111,6 +121,7 @@ class Announcement:
     peer_link: PeerLinkKind | None = None
     detection: DetectionConfig | None = None
     members: tuple[MemberAnnouncement, ...] = ()
+    election: frozenset[ElectionPacket] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +137,10 @@ def _broken(detail: str) -> ProtocolViolation:
 
 
 def encode_announcement(announcement: Announcement) -> bytes:
-    """Fixed part; device, model, family, version and both VPN instances, each with a length of one byte; members."""
+    """Fixed part; device, model, family, version and both VPN instances, each with a length of one byte; members.
+
+    Then a byte with a bit for each packet of the election, and the term of each active/standby member.
+    """
     channel = announcement.channel
     family, port, local, peer, vpn = 0, 0, b"", b"", b""
     if channel is not None:
@@ -159,9 +173,14 @@ def encode_announcement(announcement: Announcement) -> bytes:
     )
     count = len(announcement.members).to_bytes(2, "big")
     members = b"".join(
-        _MEMBER.pack(member.m_lag_id, member.up * _UP | member.master * _MASTER) for member in announcement.members
+        _MEMBER.pack(member.m_lag_id, member.up * _UP | member.master * _MASTER | member.active_standby * _STANDBY)
+        for member in announcement.members
     )
-    return fixed + b"".join(bytes([len(text)]) + text for text in texts) + count + members
+    election = bytes([sum(_ELECTION_BIT[kind] for kind in announcement.election)])
+    terms = b"".join(
+        member.term.to_bytes(_TERM_SIZE, "big") for member in announcement.members if member.active_standby
+    )
+    return fixed + b"".join(bytes([len(text)]) + text for text in texts) + count + members + election + terms
 
 
 def decode_announcement(body: bytes) -> Announcement:
@@ -177,6 +196,10 @@ def decode_announcement(body: bytes) -> Announcement:
         raise _broken(f"priority {priority} in a hello is outside 1..254")
     if link not in _LINK_OF_CODE:
         raise _broken(f"kind {link} of the peer-link in a hello is unknown")
+    members, rest = _decode_members(rest)
+    election, members, rest = _decode_election(members, rest)
+    if rest:
+        raise _broken(f"a hello has {len(rest)} bytes too many")
     return Announcement(
         device,
         model,
@@ -191,7 +214,8 @@ def decode_announcement(body: bytes) -> Announcement:
         version,
         _LINK_OF_CODE[link],
         _decode_detection(detection_ip, source, detection_vpn),
-        _decode_members(rest),
+        members,
+        election,
     )
 
 
@@ -208,20 +232,37 @@ def _decode_texts(rest: bytes) -> tuple[tuple[str, ...], bytes]:
     return tuple(texts), rest
 
 
-def _decode_members(rest: bytes) -> tuple[MemberAnnouncement, ...]:
-    count, records = int.from_bytes(rest[:2], "big"), rest[2:]
-    if len(rest) < 2 or len(records) != count * _MEMBER.size:
+def _decode_members(rest: bytes) -> tuple[tuple[MemberAnnouncement, ...], bytes]:
+    count = int.from_bytes(rest[:2], "big")
+    end = 2 + count * _MEMBER.size
+    if len(rest) < end:
         raise _broken(f"{len(rest)} bytes follow the texts of a hello, not its {count} member interfaces")
+    records, rest = rest[2:end], rest[end:]
     members = []
     last = 0
     for number, flags in _MEMBER.iter_unpack(records):
         if not last < number <= MAX_M_LAG_ID:
             raise _broken(f"M-LAG ID {number} in a hello is outside 1..{MAX_M_LAG_ID} or out of order")
-        if flags & ~(_UP | _MASTER):
+        if flags & ~(_UP | _MASTER | _STANDBY):
             raise _broken(f"flags {flags:#04x} of a member interface in a hello are unknown")
-        members.append(MemberAnnouncement(number, bool(flags & _UP), bool(flags & _MASTER)))
+        members.append(MemberAnnouncement(number, bool(flags & _UP), bool(flags & _MASTER), bool(flags & _STANDBY)))
         last = number
-    return tuple(members)
+    return tuple(members), rest
+
+
+def _decode_election(
+    members: tuple[MemberAnnouncement, ...], rest: bytes
+) -> tuple[frozenset[ElectionPacket], tuple[MemberAnnouncement, ...], bytes]:
+    """The packets of the election, the members with their terms, and what follows."""
+    end = 1 + _TERM_SIZE * sum(member.active_standby for member in members)
+    if len(rest) < end:
+        raise _broken(f"{len(rest)} bytes follow the member interfaces of a hello, not {end} of the election")
+    if rest[0] >= 1 << len(_ELECTION_BIT):
+        raise _broken(f"packets {rest[0]:#04x} of the election in a hello are unknown")
+    election = frozenset(kind for kind, bit in _ELECTION_BIT.items() if rest[0] & bit)
+    terms = (int.from_bytes(rest[at : at + _TERM_SIZE], "big") for at in range(1, end, _TERM_SIZE))
+    found = tuple(replace(member, term=next(terms)) if member.active_standby else member for member in members)
+    return election, found, rest[end:]
 
 
 def _decode_detection(family: int, source: bytes, vpn: str) -> DetectionConfig | None:

@@ -37,6 +37,7 @@ def announcement_of(device: DeviceIdentity, config: GroupConfig | None, hold: fl
         version=device.version,
         peer_link=config.peer_link,
         detection=config.detection,
+        election=config.election,
     )
 
 

@@ -10,6 +10,7 @@ from enum import StrEnum
 from mlag_agent.mlag.config import (
     CheckMode,
     DownReason,
+    ElectionPacket,
     EntryKind,
     EntryOrigin,
     EntryPath,
@@ -34,6 +35,7 @@ __all__ = [
     "ConsistencyState",
     "DualActiveDetected",
     "DualActiveState",
+    "ElectionState",
     "EngineEvent",
     "EngineState",
     "Entry",
@@ -297,8 +299,8 @@ class DualActiveState:
 class MemberState:
     """``dfs-group/state/m-lags/m-lag`` of this device; ``countdown`` in seconds, None when it waits for nothing.
 
-    ``peer_up``, ``peer_role``: of the interface of the same M-LAG on the peer, None when there is no partner, or it has
-    no such interface.
+    ``active_standby``: the mode in force. ``peer_up``, ``peer_role``: of the interface of the same M-LAG on the peer,
+    None when there is no partner, or it has no such interface.
     """
 
     m_lag_id: int
@@ -307,10 +309,31 @@ class MemberState:
     error_down: bool
     countdown: float | None
     role: MemberRole = MemberRole.INVALID
+    active_standby: bool = False
     peer_up: bool | None = None
     peer_role: MemberRole | None = None
     consistency: tuple[bool, tuple[int, ...]] | None = None
     """Whether the M-LAG is consistent, and the codes of what is not; None when nothing is compared."""
+
+    @property
+    def active(self) -> bool:
+        """Whether traffic goes over it: a standby one is up and does not forward."""
+        return self.up and (not self.active_standby or self.role is MemberRole.MASTER)
+
+    @property
+    def peer_active(self) -> bool | None:
+        """The same of the interface on the peer."""
+        if self.peer_up is None:
+            return None
+        return self.peer_up and (not self.active_standby or self.peer_role is MemberRole.MASTER)
+
+
+@dataclass(frozen=True, slots=True)
+class ElectionState:
+    """``state/active-standby-election``; ``peer`` None: there is no partner."""
+
+    local: frozenset[ElectionPacket]
+    peer: frozenset[ElectionPacket] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -384,6 +407,7 @@ class EngineState:
     lacp: tuple[LacpState, ...] = ()
     unpaired: tuple[UnpairedPort, ...] = ()
     consistency: ConsistencyState | None = None
+    election: ElectionState | None = None
 
     def table(self, entry_type: EntryType) -> TableState:
         """The table of one type."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from mlag_agent.mlag import EngineTimers
-from mlag_client import DfsClient, Fault, Link
+from mlag_client import DfsClient, ElectionOutcome, ElectionPacket, Fault, Link, RpcFailed
 from mlag_client.shell import Shell
 from mlag_client.testing import RunningPair, pair
 
@@ -93,6 +93,41 @@ class TestLacp:
 
     def test_an_identifier_out_of_range(self, shells: Shells) -> None:
         assert shells[0].execute(LACP.replace("10", "2049")).error
+
+
+def brief(shell: Shell, number: str) -> list[str]:
+    """Port state and status of an M-LAG in ``display dfs-group 1 m-lag brief``."""
+    cells = [row.split() for row in shell.execute("display dfs-group 1 m-lag brief").text.splitlines()]
+    return next((row[2:4] for row in cells if row[:1] == [number]), [])
+
+
+def until_brief(shell: Shell, number: str, *wanted: str) -> None:
+    deadline = time.monotonic() + LIMIT
+    while (found := brief(shell, number)) != list(wanted):
+        assert time.monotonic() < deadline, found
+        time.sleep(0.05)
+
+
+class TestSimulated:
+    """The client's calls for ports and packets, as the displays show what they do."""
+
+    def test_election(self, shells: Shells, clients: tuple[DfsClient, DfsClient]) -> None:
+        assert clients[0].receive_election_packet(20, ElectionPacket.DHCP) is ElectionOutcome.TYPE_NOT_CONFIGURED
+        assert clients[0].receive_election_packet(10, ElectionPacket.ARP) is ElectionOutcome.DUAL_ACTIVE
+        for first, second in ((0, 1), (1, 0)):
+            assert clients[first].receive_election_packet(20, ElectionPacket.ARP) is ElectionOutcome.MASTER
+            until_brief(shells[first], "20", "Up", "active(*)-inactive")
+            until_brief(shells[second], "20", "Up", "inactive(*)-active")
+        with pytest.raises(RpcFailed, match="no interface of this device is in M-LAG 30"):
+            clients[0].receive_election_packet(30, ElectionPacket.ARP)
+
+    def test_port_state(self, shells: Shells, clients: tuple[DfsClient, DfsClient]) -> None:
+        assert clients[1].receive_election_packet(20, ElectionPacket.ARP) is ElectionOutcome.MASTER
+        clients[0].set_port_state("Eth-Trunk20", up=False)
+        until_brief(shells[0], "20", "Down", "inactive(*)-active")
+        assert clients[0].receive_election_packet(20, ElectionPacket.ARP) is ElectionOutcome.INTERFACE_DOWN
+        clients[0].set_port_state("Eth-Trunk20", up=True)
+        until_brief(shells[0], "20", "Up", "inactive(*)-active")
 
 
 def test_unpaired_ports(shells: Shells, clients: tuple[DfsClient, DfsClient]) -> None:
