@@ -22,6 +22,7 @@ __all__ = [
     "PortStep",
     "Script",
     "Step",
+    "ValueStep",
     "load",
 ]
 
@@ -82,6 +83,15 @@ class PacketStep(_Strict, frozen=True):
     outcome: Literal["master", "type-not-configured", "dual-active", "interface-down"] = "master"
 
 
+class ValueStep(_Strict, frozen=True):
+    """``mlag-simulator:set-configuration-value``: for the consistency check; without a value it is taken away."""
+
+    device: DeviceName
+    item: str
+    scope: str = "global"
+    value: Scalar = None
+
+
 class LearnStep(_Strict, frozen=True):
     """``mlag-simulator:learn-entries``."""
 
@@ -101,6 +111,7 @@ class Step(_Strict, frozen=True):
     fault: FaultStep | None = None
     port: PortStep | None = None
     packet: PacketStep | None = None
+    value: ValueStep | None = None
     learn: LearnStep | None = None
     age: DeviceName | None = None
     flush: DeviceName | None = None
