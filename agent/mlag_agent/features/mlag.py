@@ -13,6 +13,7 @@ from mlag_agent.datastore.payload import Transforms
 from mlag_agent.datastore.subscriber import ChangeSet
 from mlag_agent.errors import ApplyRefused, ErrorTag, RpcError, RpcFailure
 from mlag_agent.features.base import Agent, Feature, StateProvider
+from mlag_agent.features.mlag_consistency import COMPARED_PATHS, consistency_config, consistency_state
 from mlag_agent.features.mlag_members import member_state, peer_link_identity
 from mlag_agent.features.mlag_statistics import fault_rows, reset_handlers, statistics_state
 from mlag_agent.features.ports import configured_ports
@@ -92,6 +93,7 @@ def group_config(root: Container, sealer: Sealer) -> GroupConfig | None:
         heartbeat=_heartbeat(group),
         dual_active=_dual_active(group),
         ports=tuple(configured_ports(root)),
+        consistency=consistency_config(root, group),
         lacp_switch_delay=_switch_delay(group.leaf("lacp-switch-delay")),
         election=_election(group),
     )
@@ -190,6 +192,7 @@ class EngineSubscriber:
         "/dfs-m-lag:m-lag/global",
         "/ietf-interfaces:interfaces/interface/dfs-m-lag-interfaces:m-lag",
         "/ietf-interfaces:interfaces/interface/enabled",
+        *COMPARED_PATHS,
     )
 
     def __init__(self, engine: Engine, sealer: Sealer) -> None:
@@ -282,6 +285,7 @@ def _state(state: EngineState) -> dict[str, Any]:
         "heartbeat": _heartbeat_state(state.heartbeat),
         "dual-active": _dual_active_state(state.dual_active),
         **member_state(state),
+        "consistency": consistency_state(state.consistency),
         "sync-channel": _channel_state(state.channel),
     }
 

@@ -12,6 +12,8 @@ from mlag_agent.mlag.state import (
     AuthenticationFailure,
     ChannelDown,
     ChannelUp,
+    ConsistencyMismatch,
+    ConsistencyResumed,
     DualActiveDetected,
     EngineEvent,
     EntryLimit,
@@ -75,10 +77,17 @@ def _notification(event: EngineEvent) -> tuple[str, Mapping[str, Any]]:
             return "dfs-pairing-resumed", {"role": role}
         case RoleChanged(old=old, new=new):
             return "dfs-role-changed", {"old-role": old, "new-role": new}
-        case HeartbeatLost() | HeartbeatResumed() | DualActiveDetected() | MemberPortDown():
+        case ConsistencyMismatch() | ConsistencyResumed():
+            return _of_consistency(event)
+        case _:
             return _of_detection(event)
-        case _ as never:
-            assert_never(never)
+
+
+def _of_consistency(event: ConsistencyMismatch | ConsistencyResumed) -> tuple[str, Mapping[str, Any]]:
+    if isinstance(event, ConsistencyResumed):
+        return "consistency-resumed", {"type": event.kind}
+    values = {"local-value": event.local, "peer-value": event.peer}
+    return "consistency-mismatch", {"type": event.kind, "scope": event.scope, "name": event.item, **values}
 
 
 _DetectionEvent = HeartbeatLost | HeartbeatResumed | DualActiveDetected | MemberPortDown

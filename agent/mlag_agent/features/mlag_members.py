@@ -50,6 +50,7 @@ def _rows(member: MemberState, lacp: dict[str, Any] | None) -> Iterator[dict[str
         "error-down": member.error_down,
         "recovery-countdown": None if member.countdown is None else math.ceil(member.countdown),
         "lacp": lacp,
+        **_consistency(member),
     }
     if member.peer_up is not None:
         yield {
@@ -61,6 +62,13 @@ def _rows(member: MemberState, lacp: dict[str, Any] | None) -> Iterator[dict[str
             "mode": mode,
             "member-port-role": member.peer_role,
         }
+
+
+def _consistency(member: MemberState) -> dict[str, Any]:
+    if member.consistency is None:
+        return {}
+    consistent, codes = member.consistency
+    return {"consistency": "success" if consistent else "failed", "failed-code": list(codes)}
 
 
 def _election(election: ElectionState | None) -> dict[str, Any] | None:

@@ -9,6 +9,7 @@ from typing import Any
 from mlag_agent.errors import ErrorTag, RpcError, RpcFailure
 from mlag_agent.features.base import OK, Agent, Feature, Output, Reply, RpcInput, SessionInfo, StateProvider
 from mlag_agent.mlag import ElectionPacket, Engine, EntryKind, EntryType, Fault, Link, Selector
+from mlag_agent.mlag.consistency import Item
 from mlag_agent.schema.nodes import ModuleRequest
 
 __all__ = ["feature"]
@@ -68,6 +69,15 @@ class _Simulator:
         """set-port-state."""
         try:
             self._engine.set_port_state(rpc.required("name"), up=rpc.required("state") == "up")
+        except ValueError as error:
+            raise _invalid(error) from error
+        return OK
+
+    async def set_configuration_value(self, agent: Agent, session: SessionInfo, rpc: RpcInput) -> Reply:
+        """set-configuration-value."""
+        item = Item(rpc.required("item"))
+        try:
+            self._engine.set_configuration_value(rpc.required("scope"), item, rpc.leaf("value"))
         except ValueError as error:
             raise _invalid(error) from error
         return OK
@@ -137,6 +147,7 @@ def feature(engine: Engine) -> Feature:
             "mlag-simulator:list-entries": simulator.list,
             "mlag-simulator:set-fault": simulator.set_fault,
             "mlag-simulator:set-port-state": simulator.set_port_state,
+            "mlag-simulator:set-configuration-value": simulator.set_configuration_value,
             "mlag-simulator:receive-election-packet": simulator.receive_election_packet,
         },
         state=(StateProvider("/mlag-simulator:simulator", simulator.state),),

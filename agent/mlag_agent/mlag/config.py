@@ -18,6 +18,9 @@ __all__ = [
     "DEFAULT_RATE",
     "MAX_NAME_BYTES",
     "ChannelConfig",
+    "CheckMode",
+    "ConsistencyConfig",
+    "ConsistencyValue",
     "DetectionConfig",
     "DeviceIdentity",
     "DownReason",
@@ -275,6 +278,32 @@ class DualActiveConfig:
     quick_time: float = 0.4
 
 
+class CheckMode(StrEnum):
+    """'consistency-check { enable mode { loose | strict } | disable }'."""
+
+    DISABLE = "disable"
+    LOOSE = "loose"
+    STRICT = "strict"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ConsistencyValue:
+    """One compared value: its scope and item as ``mlag.consistency`` has them, each text at most 255 bytes."""
+
+    scope: str
+    item: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConsistencyConfig:
+    """The check; ``whitelist``: module and service-type of what is not compared."""
+
+    mode: CheckMode = CheckMode.DISABLE
+    whitelist: frozenset[tuple[str, str]] = frozenset()
+    values: tuple[ConsistencyValue, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class GroupConfig:
     """The DFS group as the engine sees it.
@@ -297,6 +326,7 @@ class GroupConfig:
     dual_active: DualActiveConfig = DualActiveConfig()
     ports: tuple[PortConfig, ...] = ()
     lacp_switch_delay: float | None = None
+    consistency: ConsistencyConfig = ConsistencyConfig()
     election: frozenset[ElectionPacket] = frozenset()
 
     def __post_init__(self) -> None:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Final
 
 from mlag_agent.mlag.config import DeviceIdentity, ElectionPacket, GroupConfig, PortConfig
+from mlag_agent.mlag.consistency import ConsistencyCheck
 from mlag_agent.mlag.election import ElectionOutcome
 from mlag_agent.mlag.fabric_datagram import HeartbeatPort
 from mlag_agent.mlag.heartbeat import Beat, Heartbeat
@@ -52,8 +53,10 @@ class DualActiveDetection:
         wall: Callable[[], datetime],
         emit: Callable[[EngineEvent], None],
         touched: Callable[[], None],
+        consistency: ConsistencyCheck,
     ) -> None:
         self._device = device
+        self._consistency = consistency
         self.heartbeat = heartbeat
         self._now = now
         self._wall = wall
@@ -145,8 +148,8 @@ class DualActiveDetection:
         self._look_at_members()  # at once: the port may be back before the next tick
 
     def error_down(self, port: PortConfig) -> bool:
-        """Whether dual-active detection holds the port down."""
-        return self._split.is_down(port, self._now())
+        """Whether dual-active detection or the consistency check holds the port down."""
+        return self._split.is_down(port, self._now()) or (port.m_lag_id is not None and self._consistency.holds)
 
     def port_up(self, port: PortConfig) -> bool:
         """Whether a port is up: not shut down, working, and not error-down."""
@@ -191,10 +194,11 @@ class DualActiveDetection:
                 port.name,
                 self.port_up(port),
                 self.error_down(port),
-                self._split.countdown(port.name, now),
+                _later(self._split.countdown(port.name, now), self._consistency.countdown(now)),
                 self._members.role(port.m_lag_id),
                 is_active_standby(port, self._partners.get(port.m_lag_id)),
                 *_of_partner(self._partners.get(port.m_lag_id)),
+                self._consistency.result(port.m_lag_id),
             )
             for port in (() if config is None else config.ports)
             if port.m_lag_id is not None
@@ -299,6 +303,10 @@ class DualActiveDetection:
             self._emit(HeartbeatResumed(self._changed, local, peer))
         else:
             self._emit(HeartbeatLost(self._changed, local, peer, self._detail()))
+
+
+def _later(one: float | None, other: float | None) -> float | None:
+    return max((at for at in (one, other) if at is not None), default=None)
 
 
 def _of_partner(member: MemberAnnouncement | None) -> tuple[bool | None, MemberRole | None]:

@@ -30,6 +30,7 @@ from mlag_agent.mlag.config import (
     Role,
     TableCapacity,
 )
+from mlag_agent.mlag.consistency import ConsistencyCheck, Item
 from mlag_agent.mlag.detection import DualActiveDetection
 from mlag_agent.mlag.device import Selector, SimulatedDevice
 from mlag_agent.mlag.election import ElectionOutcome
@@ -58,7 +59,7 @@ from mlag_agent.mlag.state import (
     PeerLinkUp,
     TableState,
 )
-from mlag_agent.mlag.statistics import Statistics
+from mlag_agent.mlag.statistics import PacketType, Statistics
 from mlag_agent.mlag.sync import Synchroniser
 from mlag_agent.mlag.wire import PROTOCOL_VERSION
 
@@ -108,6 +109,8 @@ class Engine:
             nonce(NONCE_SIZE), self._timers.hello_interval, self._timers.hello_hold, protocol_version,
             self.statistics.hello,
         )  # fmt: skip
+        self.consistency = ConsistencyCheck(wall)
+        """What both devices have configured, compared; the simulated device's values are set here."""
         self._detection = DualActiveDetection(
             device,
             Heartbeat(nonce(NONCE_SIZE), self._timers.heartbeat_interval, protocol_version, self.statistics.heartbeat),
@@ -115,6 +118,7 @@ class Engine:
             wall=wall,
             emit=self._emit,
             touched=self._touch,
+            consistency=self.consistency,
         )
         self.history = FaultHistory(self._detection.works)
         """Faults of the pair, current and past."""
@@ -270,6 +274,12 @@ class Engine:
         self._detection.set_port(name, works=up)
         self._touch()
 
+    def set_configuration_value(self, scope: str, item: Item, value: str | None) -> None:
+        """``set-configuration-value``: what the simulated device has configured beyond the modules. ``ValueError``."""
+        self._require_running()
+        self.consistency.set_value(scope, item, value)
+        self._touch()
+
     def receive_election_packet(self, m_lag_id: int, packet: ElectionPacket) -> ElectionOutcome:
         """``receive-election-packet``. ``ValueError`` for an M-LAG that this device has no interface in."""
         self._require_running()
@@ -314,6 +324,7 @@ class Engine:
             members=self._detection.members(),
             lacp=self._lacp.state(self._now()),
             unpaired=self._detection.unpaired(),
+            consistency=None if config is None else self.consistency.state(),
             election=self._detection.election(),
         )
 
@@ -383,6 +394,8 @@ class Engine:
             link.tick()
         self._update_peer_link()
         self._update_pairing()
+        for event in self.consistency.tick(self._hello, self._now(), self._pairing.role, self._send_configuration):
+            self._emit(event)
         self._detection.tick(self._hello.peer, paired=self._pairing.paired, link_down=self._link_down())
         self._update_lacp()
         self._hello.tell(self._detection.announced(), self._now())
@@ -398,7 +411,7 @@ class Engine:
         """Set the one timer to the nearest deadline of any part."""
         now = self._now()
         due = [self._hello.next_deadline(), self._sync.next_deadline(now), self._pairing.next_deadline()]
-        due += [self._detection.next_deadline(), self._lacp.next_deadline()]
+        due += [self._detection.next_deadline(), self._lacp.next_deadline(), self.consistency.next_deadline()]
         due += [link.next_deadline() for link in self._links.values()]
         if self._grace_end is not None:
             due.append(self._grace_end[1])
@@ -419,6 +432,11 @@ class Engine:
             error = "this device has no peer-link" if peer_link is None else peer_link.send(datagram)
             self._hellos_sent += error is None
             self.statistics.count_hello(error, no_link=self._link_cut())
+
+    def _send_configuration(self, datagram: bytes) -> None:
+        peer_link = self._fabric.peer_link
+        error = "this device has no peer-link" if peer_link is None else peer_link.send(datagram)
+        self.statistics.hello.count_sent((PacketType.SYNC_CONFIG,), error)
 
     def _hello_received(self, datagram: bytes) -> None:
         self._hello.receive(datagram, self._now())
@@ -562,6 +580,7 @@ class Engine:
             self._send_hellos()
         held = self._applier.heartbeat
         self._detection.configure(new, held.port, held.block)
+        self.consistency.configure(new)
         if new is None:
             self._sync.forget_peer()
         self._next_probe = self._now() + self._timers.address_check

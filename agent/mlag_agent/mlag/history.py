@@ -16,6 +16,8 @@ from mlag_agent.mlag.state import (
     AuthenticationFailure,
     ChannelDown,
     ChannelUp,
+    ConsistencyMismatch,
+    ConsistencyResumed,
     DualActiveDetected,
     EngineEvent,
     EntryLimit,
@@ -75,6 +77,11 @@ class FaultHistory:
                 self._begin("heartbeat", event.at, f"The heartbeat is lost: {detail}")
             case HeartbeatResumed():
                 self._end("heartbeat")
+            case ConsistencyMismatch(kind=kind, scope=scope, item=item, local=local, peer=peer):
+                words = f"{item} of {scope} is {local or 'absent'} here and {peer or 'absent'} on the peer"
+                self._begin(f"consistency {kind}", event.at, f"Configurations differ, type {kind}: {words}")
+            case ConsistencyResumed(kind=kind):
+                self._end(f"consistency {kind}")
             case _:
                 self._record_moment(event)
 

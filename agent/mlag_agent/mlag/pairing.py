@@ -188,6 +188,11 @@ class PairingTracker:
         """Whether the devices are a pair now."""
         return self._pairing is not None and self._pairing.paired
 
+    @property
+    def role(self) -> PairRole | None:
+        """This device's role in the pair; None while there is none."""
+        return self._pairing.role if self._pairing is not None and self._pairing.paired else None
+
     def state(self) -> PairingState | None:
         """For the snapshot; None without a group."""
         if self._pairing is None or self._mine is None:

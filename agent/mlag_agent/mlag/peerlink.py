@@ -12,12 +12,15 @@ only gives a reason a name, and it never keeps the channel from being tried: nob
 from __future__ import annotations
 
 import hmac
+from collections import deque
 from dataclasses import replace
 from typing import Final
 
 from mlag_agent.mlag.config import DownReason
+from mlag_agent.mlag.consistency_wire import MAX_PARTS, Part, decode_part
 from mlag_agent.mlag.freshness import REPLY_GAP, Arrival, Freshness
 from mlag_agent.mlag.messages import (
+    NONCE_SIZE,
     Announcement,
     MemberAnnouncement,
     decode_announcement,
@@ -43,6 +46,11 @@ def _key(password: str | None) -> bytes | None:
     return None if password is None else hmac.digest(password.encode(), _LABEL, "sha256")
 
 
+def _type_of(message: Message | None) -> PacketType:
+    configuration = message is not None and message.type is MessageType.CONFIGURATION
+    return PacketType.SYNC_CONFIG if configuration else PacketType.HELLO
+
+
 class PeerLink:
     """Hello protocol of one device; every time is in seconds of a monotonic clock."""
 
@@ -65,6 +73,8 @@ class PeerLink:
         self._next_hello: float | None = None
         self._reply_after = 0.0
         self._output: list[bytes] = []
+        self.configurations: deque[Part] = deque(maxlen=MAX_PARTS)
+        """Parts of the peer's compared configuration that have arrived, for whoever compares."""
         self._peer: Announcement | None = None
         self._heard = 0.0
         self._violation: Cause | None = None
@@ -121,13 +131,13 @@ class PeerLink:
             message = decode_datagram(packet, self._encoder.key, self._version)
             mac = self._accept(message, now)
         except ProtocolViolation as violation:
-            self.counters.count_refused(PacketType.HELLO, violation, message)
+            self.counters.count_refused(_type_of(message), violation, message)
             self.hellos_refused += 1
             if violation.reason in (DownReason.AUTHENTICATION_FAILED, DownReason.NO_AUTHENTICATION):
                 self.authentication_failures += 1
             self._violation = Cause(violation.reason, f"hello over the peer-link: {violation.detail}", now)
         else:
-            self.counters.count_received(PacketType.HELLO, mac, authenticated=message.authenticated)
+            self.counters.count_received(_type_of(message), mac, authenticated=message.authenticated)
 
     def tick(self, now: float) -> None:
         """Timers: hello due, peer or refused hello too old."""
@@ -171,8 +181,26 @@ class PeerLink:
         elif self._next_hello is None or self._next_hello > self._reply_after:
             self._next_hello = self._reply_after
 
+    def configuration(self, body: bytes) -> bytes:
+        """The datagram that carries a part of this device's compared configuration: to be sent at once."""
+        head = self._fresh.nonce + self._fresh.echo
+        return self._encoder.encode(MessageType.CONFIGURATION, head + body)
+
+    def _accept_configuration(self, message: Message) -> bytes:
+        """Take a part of the peer's; returns the system MAC of its sender."""
+        nonce, rest = message.body[:NONCE_SIZE], message.body[NONCE_SIZE:]
+        if len(rest) < NONCE_SIZE:
+            raise ProtocolViolation(DownReason.PROTOCOL_ERROR, "a configuration without nonces")
+        arrival = self._fresh.arrived(nonce, rest[:NONCE_SIZE], message.sequence, "configuration")
+        if self._peer is None or arrival is not Arrival.KNOWN:
+            return bytes(6) if self._peer is None else self._peer.system_mac  # only who is known from a hello counts
+        self.configurations.append(decode_part(rest[NONCE_SIZE:]))
+        return self._peer.system_mac
+
     def _accept(self, message: Message, now: float) -> bytes:
         """Take a hello; returns the system MAC of its sender."""
+        if message.type is MessageType.CONFIGURATION:
+            return self._accept_configuration(message)
         if message.type is not MessageType.PEER_HELLO:
             raise ProtocolViolation(DownReason.PROTOCOL_ERROR, f"message {message.type.name} is no DFS hello")
         hello = decode_announcement(message.body)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from mlag_agent.mlag.config import (
+    CheckMode,
     DownReason,
     ElectionPacket,
     EntryKind,
@@ -27,6 +29,10 @@ __all__ = [
     "ChannelDown",
     "ChannelState",
     "ChannelUp",
+    "ConsistencyMismatch",
+    "ConsistencyResumed",
+    "ConsistencyRow",
+    "ConsistencyState",
     "DualActiveDetected",
     "DualActiveState",
     "ElectionState",
@@ -306,6 +312,8 @@ class MemberState:
     active_standby: bool = False
     peer_up: bool | None = None
     peer_role: MemberRole | None = None
+    consistency: tuple[bool, tuple[int, ...]] | None = None
+    """Whether the M-LAG is consistent, and the codes of what is not; None when nothing is compared."""
 
     @property
     def active(self) -> bool:
@@ -356,6 +364,33 @@ class UnpairedPort:
 
 
 @dataclass(frozen=True, slots=True)
+class ConsistencyRow:
+    """One compared item; ``kind`` is its type, 1 or 2; a value is None where the device has none."""
+
+    scope: str
+    item: str
+    kind: int
+    local: str | None
+    peer: str | None
+    consistent: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ConsistencyState:
+    """``dfs-group/state/consistency``; ``compared``: both devices check, and the peer has told its values.
+
+    ``peer_mode``: None while the peer has not told; ``sent`` and ``failures`` by item, since the engine's start.
+    """
+
+    mode: CheckMode
+    peer_mode: CheckMode | None
+    compared: bool
+    rows: tuple[ConsistencyRow, ...]
+    sent: Mapping[str, int]
+    failures: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class EngineState:
     """Everything at one moment. ``group_id`` is ``None`` and ``peer`` empty while no group is configured."""
 
@@ -371,6 +406,7 @@ class EngineState:
     members: tuple[MemberState, ...] = ()
     lacp: tuple[LacpState, ...] = ()
     unpaired: tuple[UnpairedPort, ...] = ()
+    consistency: ConsistencyState | None = None
     election: ElectionState | None = None
 
     def table(self, entry_type: EntryType) -> TableState:
@@ -506,6 +542,26 @@ class MemberPortDown:
     remote_mac: bytes | None
 
 
+@dataclass(frozen=True, slots=True)
+class ConsistencyMismatch:
+    """An item is not consistent any more; ``kind`` is its type."""
+
+    at: datetime
+    kind: int
+    scope: str
+    item: str
+    local: str | None
+    peer: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ConsistencyResumed:
+    """No item of a type is inconsistent any more."""
+
+    at: datetime
+    kind: int
+
+
 EngineEvent = (
     ChannelUp
     | ChannelDown
@@ -520,4 +576,6 @@ EngineEvent = (
     | HeartbeatResumed
     | DualActiveDetected
     | MemberPortDown
+    | ConsistencyMismatch
+    | ConsistencyResumed
 )

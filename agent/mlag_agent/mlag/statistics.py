@@ -41,6 +41,7 @@ class PacketType(StrEnum):
     ARP = "arp"
     ND = "nd"
     SESSION = "session"
+    SYNC_CONFIG = "sync-config"
 
 
 class SendFailure(StrEnum):

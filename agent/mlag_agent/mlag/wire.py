@@ -62,6 +62,7 @@ class MessageType(IntEnum):
     CLOSE = 6
     PEER_HELLO = 7
     HEARTBEAT = 8
+    CONFIGURATION = 9
 
 
 @dataclass(frozen=True, slots=True)

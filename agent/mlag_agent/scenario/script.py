@@ -12,7 +12,19 @@ import yaml
 from mlag_agent.errors import SettingsError
 from mlag_agent.models import DEFAULT_MODEL, MODELS
 
-__all__ = ["DEVICES", "MAX_FILE", "DeviceScript", "FaultStep", "LearnStep", "PortStep", "Script", "Step", "load"]
+__all__ = [
+    "DEVICES",
+    "MAX_FILE",
+    "DeviceScript",
+    "FaultStep",
+    "LearnStep",
+    "PacketStep",
+    "PortStep",
+    "Script",
+    "Step",
+    "ValueStep",
+    "load",
+]
 
 DEVICES = ("device-1", "device-2")
 """A pair has two, always of these names."""
@@ -62,6 +74,24 @@ class PortStep(_Strict, frozen=True):
     state: Literal["up", "down"]
 
 
+class PacketStep(_Strict, frozen=True):
+    """A packet of the server arrives (``mlag-simulator:receive-election-packet``); ``outcome``: what it has to do."""
+
+    device: DeviceName
+    m_lag_id: Annotated[int, msgspec.Meta(ge=1, le=2048)]
+    type: Literal["arp", "nd", "igmp", "dhcp", "mld"]
+    outcome: Literal["master", "type-not-configured", "dual-active", "interface-down"] = "master"
+
+
+class ValueStep(_Strict, frozen=True):
+    """``mlag-simulator:set-configuration-value``: for the consistency check; without a value it is taken away."""
+
+    device: DeviceName
+    item: str
+    scope: str = "global"
+    value: Scalar = None
+
+
 class LearnStep(_Strict, frozen=True):
     """``mlag-simulator:learn-entries``."""
 
@@ -80,6 +110,8 @@ class Step(_Strict, frozen=True):
     configure: dict[DeviceName, Values] | None = None
     fault: FaultStep | None = None
     port: PortStep | None = None
+    packet: PacketStep | None = None
+    value: ValueStep | None = None
     learn: LearnStep | None = None
     age: DeviceName | None = None
     flush: DeviceName | None = None

@@ -13,6 +13,7 @@ from lxml import etree
 from mlag_client.commands.pattern import Pattern
 from mlag_client.commands.render import to_lines
 from mlag_client.commands.tree import DML, Node
+from mlag_client.shell.labels import CHECKED_ITEMS, FAILED_CODES
 from mlag_client.shell.registry import Display
 
 __all__ = [
@@ -115,6 +116,18 @@ def table(rows: Mapping[str, str]) -> str:
     return "\n".join(f"{label:<40}: {value}" for label, value in rows.items())
 
 
+def _inconsistent(state: etree._Element | None, kind: str) -> str:
+    """What the consistency check finds wrong of one type, one a line."""
+    path = f"{{{DML}}}consistency/{{{DML}}}item"
+    rows = [] if state is None else state.findall(path)
+    names = [
+        f"{CHECKED_ITEMS.get(text_of(row, 'name'), text_of(row, 'name'))} ({text_of(row, 'scope')})"
+        for row in rows
+        if text_of(row, "type") == kind and text_of(row, "consistent") == "false"
+    ]
+    return f"\n{'':<42}".join(names) or NONE
+
+
 def _group(running: Node, data: etree._Element, given: Mapping[str, str]) -> str:
     """``display dfs-group 1``."""
     group = _group_node(running)
@@ -124,7 +137,7 @@ def _group(running: Node, data: etree._Element, given: Mapping[str, str]) -> str
     form = next((f for f in forms if group.find((("dual-active-detection", ""), (f, "")))), "ipv4")
     up_delay = _leaf(group, "up-delay", "delay", default="240")
     interval = _leaf(group, "up-delay", "recovery-interval", default="0")
-    mode = _leaf(group, "consistency-check", "mode", default="disable")
+    state = state_of(data)
     return table(
         {
             "Dfs-Group ID": "1",
@@ -135,7 +148,9 @@ def _group(running: Node, data: etree._Element, given: Mapping[str, str]) -> str
             "SysName": text_of(state_of(data), "sys-name"),
             "Up-delay/Interval(s)": f"{up_delay}/{interval}",
             "Switch-delay": _leaf(group, "lacp-switch-delay", default="0"),
-            "Configuration consistency check": NONE if mode == "disable" else mode,
+            "Configuration consistency check": text_of(state, "consistency", "result"),
+            "  Type 1 configuration": _inconsistent(state, "1"),
+            "  Type 2 configuration": _inconsistent(state, "2"),
         }
     )
 
@@ -269,8 +284,20 @@ def _brief(running: Node, data: etree._Element, given: Mapping[str, str]) -> str
     for row in members_of(data, node):
         port = text_of(row, "port-state").capitalize()
         status = _status(row, local=node == here)
-        rows.append((text_of(row, "id"), text_of(row, "if-name"), port, status, NONE))
-    return "\n".join(["* - Local node", *columns((12, 24, 14, 26, 0), rows)])
+        rows.append((text_of(row, "id"), text_of(row, "if-name"), port, status, _consistency(row)))
+    used = sorted({int(code.text or 0) for row in members_of(data, node) for code in row.iterfind(_FAILED)})
+    legend = [f"  {code:<3}: {FAILED_CODES[code]}" for code in used]
+    lines = ["* - Local node", *columns((12, 24, 14, 26, 0), rows)]
+    return "\n".join([*lines, "Failed reason:", *legend] if legend else lines)
+
+
+_FAILED: Final = f"{{{DML}}}failed-code"
+
+
+def _consistency(row: etree._Element) -> str:
+    """``success``, ``failed(n,n)``, or dashes while nothing is compared."""
+    codes = ",".join(code.text or "" for code in row.iterfind(_FAILED))
+    return f"failed({codes})" if codes else text_of(row, "consistency")
 
 
 _END_LABELS: Final = {

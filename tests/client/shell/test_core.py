@@ -302,7 +302,7 @@ class TestDisplay:
         assert found == {
             "Dfs-Group ID": "1", "Priority": "150", "Dual-active Address": "10.0.0.1", "VPN-Instance": "public net",
             "SysName": "leaf-1", "Up-delay/Interval(s)": "100/0", "Switch-delay": "0",
-            "Configuration consistency check": "--",
+            "Configuration consistency check": "--", "Type 1 configuration": "--", "Type 2 configuration": "--",
         }  # fmt: skip
 
     def test_peer_link_and_channel(self, shell: Shell) -> None:

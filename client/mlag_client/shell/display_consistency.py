@@ -1,0 +1,137 @@
+"""Displays of the consistency check (DOMAIN.md section 3.2): what both devices have configured, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
+
+from lxml import etree
+
+from mlag_client.commands.pattern import Pattern
+from mlag_client.commands.tree import DML, Node
+from mlag_client.shell.display import NONE, state_of, text_of
+from mlag_client.shell.labels import CHECKED_ITEMS
+from mlag_client.shell.registry import Display
+
+__all__ = ["DISPLAYS"]
+
+_LIST: Final = 16
+"""Values of a list that are shown, as on the device."""
+
+_WHITELIST: Final[Mapping[str, tuple[str, ...]]] = {
+    "m-lag": ("m-lag-member-num", "m-lag-id", "peer-link-exclude-vlan", "m-lag-ipv4-address", "m-lag-ipv6-address",
+              "m-lag-election-mode"),
+    "vlan": ("vlan-configuration", "port-vlan-relation"),
+    "stp": ("stp-m-lag-priority",),
+    "mac": ("mac-aging-time", "static-mac"),
+    "arp": ("arp-aging-time", "static-arp"),
+    "vlanif": ("vlanif-configuration", "ipv4-address", "ipv6-address", "vrrp4", "virtual-mac", "vlanif-status",
+               "vlanif-bypass", "arp-timeout"),
+    "vxlan": ("bd-configuration", "vbdif-configuration", "ipv4-address", "ipv6-address", "virtual-mac",
+              "vbdif-status"),
+}  # fmt: skip
+
+
+def _check(data: etree._Element) -> etree._Element | None:
+    state = state_of(data)
+    return None if state is None else state.find(f"{{{DML}}}consistency")
+
+
+def _rows(check: etree._Element | None, name: str) -> Iterator[etree._Element]:
+    if check is not None:
+        yield from check.iterfind(f"{{{DML}}}{name}")
+
+
+def _columns(widths: Iterable[int], rows: Iterable[Iterable[str]]) -> list[str]:
+    return ["".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def _ruled(widths: tuple[int, ...], head: tuple[str, ...], rows: Iterable[tuple[str, ...]], *, width: int = 90) -> str:
+    ruler = "-" * width
+    return "\n".join([ruler, *_columns(widths, [head]), ruler, *_columns(widths, rows), ruler])
+
+
+def _shown(value: str) -> str:
+    values = value.split(",")
+    return value if len(values) <= _LIST else ",".join(values[:_LIST]) + ",..."
+
+
+def _items(data: etree._Element, scopes: tuple[str, ...]) -> str:
+    rows = [
+        (
+            CHECKED_ITEMS.get(text_of(row, "name"), text_of(row, "name")),
+            text_of(row, "type"),
+            _shown(text_of(row, "local-value")),
+            _shown(text_of(row, "peer-value")),
+        )
+        for row in _rows(_check(data), "item")
+        if text_of(row, "scope").startswith(scopes)
+    ]
+    return _ruled((26, 6, 30, 0), ("Configuration", "Type", "Local value", "Peer value"), rows)
+
+
+def _global(running: Node, data: etree._Element, given: Mapping[str, str]) -> str:
+    """``display dfs-group consistency-check global``: interfaces of VLANs belong to it as on the device."""
+    return _items(data, ("global", "interface "))
+
+
+def _interface(running: Node, data: etree._Element, given: Mapping[str, str]) -> str:
+    """``display dfs-group consistency-check interface { m-lag M | peer-link 1 }``."""
+    scope = f"m-lag {given['id']}" if "id" in given else "peer-link"
+    rows = [row for row in _rows(_check(data), "item") if text_of(row, "scope") == scope]
+    shown = [
+        (
+            CHECKED_ITEMS.get(text_of(row, "name"), ""),
+            text_of(row, "type"),
+            _shown(text_of(row, "local-value")),
+            _shown(text_of(row, "peer-value")),
+        )
+        for row in rows
+    ]
+    return _ruled((26, 6, 30, 0), ("Configuration", "Type", "Local value", "Peer value"), shown)
+
+
+def _status(running: Node, data: etree._Element, given: Mapping[str, str]) -> str:
+    """``display dfs-group consistency-check status``."""
+    check = _check(data)
+    modes = {label: text_of(check, leaf) for label, leaf in (("Local", "local-mode"), ("Peer", "peer-mode"))}
+    heads = [
+        f"{label + ' Status':<15}: {mode if mode == NONE else 'Disable' if mode == 'disable' else 'Enable'}"
+        for label, mode in modes.items()
+    ]
+    rows = [
+        (CHECKED_ITEMS.get(text_of(row, "name"), ""), text_of(row, "sent"), text_of(row, "failed"))
+        for row in _rows(check, "item-statistics")
+    ]
+    return "\n".join([*heads, _ruled((30, 16, 0), ("Configuration", "Send times", "Failed times"), rows, width=60)])
+
+
+def _packets(running: Node, data: etree._Element, given: Mapping[str, str]) -> str:
+    """``display dfs-group consistency-check packet configuration``."""
+    check = _check(data)
+    words = {"true": "Enable", "false": "Disable"}
+    labels = (("Receive", "receive-enabled"), ("Send", "send-enabled"))
+    return "\n".join(f"{label:<8}: {words.get(text_of(check, leaf), NONE)}" for label, leaf in labels)
+
+
+def _whitelist(running: Node, data: etree._Element, given: Mapping[str, str]) -> str:
+    """``display m-lag consistency-check whitelist status``: Y is not compared."""
+    path = (("m-lag", ""), ("dfs-groups", ""), ("dfs-group", "1"), ("consistency-check", ""), ("whitelist", ""))
+    listed = running.find(path)
+    there = {(leaf, value) for leaf, value in (listed.children if listed is not None else {})}
+    rows = [
+        (module if number == 0 else "", service, "Y" if (module, service) in there else "N")
+        for module, services in _WHITELIST.items()
+        for number, service in enumerate(services)
+    ]
+    return _ruled((12, 28, 0), ("module", "service-type", "whitelist"), rows, width=50)
+
+
+DISPLAYS: Final = (
+    Display(Pattern("display dfs-group consistency-check global"), _global),
+    Display(Pattern("display dfs-group consistency-check interface m-lag <id:1-2048>"), _interface),
+    Display(Pattern("display dfs-group consistency-check interface peer-link 1"), _interface),
+    Display(Pattern("display dfs-group consistency-check status"), _status),
+    Display(Pattern("display dfs-group consistency-check packet configuration"), _packets),
+    Display(Pattern("display m-lag consistency-check whitelist status"), _whitelist),
+)
