@@ -12,7 +12,7 @@ from time import monotonic
 from typing import Any, Final
 
 from mlag_agent.errors import RpcFailure, SettingsError
-from mlag_agent.mlag import EntryKind, Fault, Link
+from mlag_agent.mlag import ElectionPacket, EntryKind, Fault, Link
 from mlag_agent.mlag.consistency import Item
 from mlag_agent.scenario.clock import VirtualLoop
 from mlag_agent.scenario.script import DEVICES, Script, Step, load
@@ -68,6 +68,7 @@ class _Run:
             "configure": self._configure,
             "fault": self._fault,
             "port": self._port,
+            "packet": self._packet,
             "value": self._value,
             "learn": self._learn,
             "age": self._age,
@@ -136,6 +137,13 @@ class _Run:
         port = step.port
         assert port is not None
         self._engine(port.device).set_port_state(port.interface, up=port.state == "up")
+
+    async def _packet(self, step: Step) -> None:
+        packet = step.packet
+        assert packet is not None
+        found = self._engine(packet.device).receive_election_packet(packet.m_lag_id, ElectionPacket(packet.type))
+        if found != packet.outcome:
+            raise _Failed(f"{packet.device}: the outcome of the packet is {found}, not {packet.outcome}")
 
     async def _value(self, step: Step) -> None:
         given = step.value
@@ -251,6 +259,8 @@ def _summary(step: Step) -> str:
             return f"{step.fault.device}: {step.fault.link} {kind}"
         case "port" if step.port is not None:
             return f"{step.port.device}: {step.port.interface} {step.port.state}"
+        case "packet" if step.packet is not None:
+            return f"{step.packet.device}: {step.packet.type} packet over M-LAG {step.packet.m_lag_id}"
         case "value" if step.value is not None:
             return f"{step.value.device}: {step.value.item} of {step.value.scope} is {_shown(step.value.value)}"
         case "learn" if step.learn is not None:

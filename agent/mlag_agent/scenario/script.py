@@ -18,6 +18,7 @@ __all__ = [
     "DeviceScript",
     "FaultStep",
     "LearnStep",
+    "PacketStep",
     "PortStep",
     "Script",
     "Step",
@@ -73,6 +74,15 @@ class PortStep(_Strict, frozen=True):
     state: Literal["up", "down"]
 
 
+class PacketStep(_Strict, frozen=True):
+    """A packet of the server arrives (``mlag-simulator:receive-election-packet``); ``outcome``: what it has to do."""
+
+    device: DeviceName
+    m_lag_id: Annotated[int, msgspec.Meta(ge=1, le=2048)]
+    type: Literal["arp", "nd", "igmp", "dhcp", "mld"]
+    outcome: Literal["master", "type-not-configured", "dual-active", "interface-down"] = "master"
+
+
 class ValueStep(_Strict, frozen=True):
     """``mlag-simulator:set-configuration-value``: for the consistency check; without a value it is taken away."""
 
@@ -100,6 +110,7 @@ class Step(_Strict, frozen=True):
     configure: dict[DeviceName, Values] | None = None
     fault: FaultStep | None = None
     port: PortStep | None = None
+    packet: PacketStep | None = None
     value: ValueStep | None = None
     learn: LearnStep | None = None
     age: DeviceName | None = None
