@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mlag_agent.mlag import (
@@ -292,6 +292,85 @@ class TestCourse:
         course.peer = MASTER
         course.look()
         assert course.down() == ALL_PHYSICAL
+
+    def test_a_second_split_ends_the_first_recovery(self) -> None:
+        course = Course(up_delay=240.0, interval=10.0)
+        course.cut()
+        course.go(10.0)
+        course.mend()
+        course.go(110.0)
+        course.cut()
+        course.go(400.0)
+        assert course.down() == ALL_PHYSICAL
+        assert course.split.next_deadline() is None
+        course.mend()
+        course.go(639.0)
+        assert course.down() == {MEMBER.name, OTHER_MEMBER.name}
+        course.go(640.0)
+        assert course.down() == {MEMBER.name}
+        course.go(650.0)
+        assert course.down() == set()
+
+    def test_the_peer_dies_while_members_wait_for_the_up_delay(self) -> None:
+        course = Course()
+        course.cut()
+        course.go(10.0)
+        course.mend()
+        course.go(20.0)
+        assert course.down() == {MEMBER.name, OTHER_MEMBER.name}
+        course.peer = None
+        course.cut()
+        course.go(24.0)
+        assert (course.split.phase, course.down()) == (SplitPhase.ALONE, set())
+
+    actions = st.lists(
+        st.tuples(
+            st.sampled_from(["cut", "mend", "peer dies", "peer lives", "wait", "gone"]),
+            st.sampled_from([0.0, 0.3, 1.0, 3.0, 5.0, 60.0, 240.0, 400.0]),
+        ),
+        max_size=30,
+    )
+
+    @example([("cut", 5.0), ("mend", 60.0), ("cut", 400.0)], BACKUP, {"error_down_disabled": True, "up_delay": 240.0})
+    @example([("cut", 5.0), ("mend", 60.0), ("peer dies", 0.0), ("cut", 5.0)], BACKUP, {"up_delay": 240.0})
+    @given(
+        actions,
+        st.sampled_from([MASTER, BACKUP]),
+        st.fixed_dictionaries(
+            {
+                "error_down_disabled": st.booleans(),
+                "error_down_delay": st.sampled_from([0.0, 60.0]),
+                "routing_switch": st.booleans(),
+                "up_delay": st.sampled_from([0.0, 30.0, 240.0]),
+                "interval": st.sampled_from([0.0, 30.0]),
+            }
+        ),
+    )
+    def test_whatever_happens(self, actions: list[tuple[str, float]], mine: Beat, settings: dict[str, Any]) -> None:
+        """No deadline is left behind, which would have the engine look for ever; only one that gives way is down; and
+        a pair that is left alone for long enough has everything up."""
+        other = BACKUP if mine is MASTER else MASTER
+        course = Course(mine, other, **settings)
+        for action, pause in actions:
+            if action in ("cut", "mend"):
+                getattr(course, action)()
+            elif action == "peer dies":
+                course.peer = None
+            elif action == "peer lives":
+                course.peer = other
+            elif action == "gone":
+                course.split.update(None, course.now, WALL)
+            course.look()
+            course.go(course.now + pause)
+            due = course.split.next_deadline()
+            assert due is None or due > course.now
+            assert not (mine is MASTER and course.down())
+            if course.split.phase is SplitPhase.ALONE:
+                assert course.down() == set()
+        course.peer = other
+        course.mend()
+        course.go(course.now + 400.0)
+        assert (course.down(), course.split.next_deadline()) == (set(), None)
 
     def test_double_fault_the_backup_takes_over(self) -> None:
         course = Course()

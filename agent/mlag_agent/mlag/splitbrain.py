@@ -111,6 +111,7 @@ class SplitBrain:
         if facts is None:
             self._reset()
             return False, None
+        self._count_down(now)
         if facts.paired:
             self._recover(facts, now)
             self._was_paired = True
@@ -136,6 +137,7 @@ class SplitBrain:
             self.phase = SplitPhase.ALONE
             if facts.peer is not None or held:
                 return False, self._detected(facts, now, wall)
+            self._end_recovery()  # as in a double fault: nobody else forwards
         elif self.phase is SplitPhase.ALONE and facts.peer is not None:
             return False, self._detected(facts, now, wall)
         elif self.phase is SplitPhase.DUAL_ACTIVE:
@@ -159,12 +161,12 @@ class SplitBrain:
             self._side = GivesWay.NONE
             self._down = False
             self._scope = None
-            self._members_up.clear()
-            self._logical_up = None
+            self._end_recovery()
         elif self._is_due(now):
             self._due = None
             self._down = True
             self._scope = scope_of(facts.config, facts.ports)
+            self._end_recovery()
 
     def _recover(self, facts: SplitFacts, now: float) -> None:
         self.phase, self._due, self._side = SplitPhase.NONE, None, GivesWay.NONE
@@ -172,9 +174,17 @@ class SplitBrain:
             self._down = False
             self._members_up = recovery_times(facts.ports, facts.config, now)
             self._logical_up = now + LOGICAL_RECOVERY if self._scope is Scope.ROUTING_SWITCH else None
+
+    def _count_down(self, now: float) -> None:
+        """Whatever the pair does meanwhile: who has waited long enough waits no more, and is no deadline."""
         self._members_up = {name: at for name, at in self._members_up.items() if at > now}
         if self._logical_up is not None and now >= self._logical_up:
             self._logical_up = None
+
+    def _end_recovery(self) -> None:
+        """Nothing waits for the up-delay any more: it comes up now, or is down for another reason."""
+        self._members_up.clear()
+        self._logical_up = None
 
     def _is_due(self, now: float) -> bool:
         return self._due is not None and now >= self._due
