@@ -48,6 +48,19 @@ class TestRole:
     ) -> None:
         assert member_role(before, up=up, peer=peer, device=device) is role
 
+    @given(
+        st.sampled_from(MemberRole),
+        st.booleans(),
+        st.none() | st.builds(says, up=st.booleans(), master=st.booleans()),
+        st.sampled_from(PairRole),
+    )
+    def test_the_same_again_changes_nothing(
+        self, before: MemberRole, up: bool, peer: MemberAnnouncement | None, device: PairRole
+    ) -> None:
+        """So that what has been seen need not be looked at again."""
+        role = member_role(before, up=up, peer=peer, device=device)
+        assert member_role(role, up=up, peer=peer, device=device) is role
+
     @given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=20))
     def test_one_master_whatever_happens(self, course: list[tuple[bool, bool]]) -> None:
         """After each change the two tell each other until nothing changes: one master, and it does not switch back."""

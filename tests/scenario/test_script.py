@@ -32,7 +32,11 @@ def write(folder: Path, text: str) -> Path:
         ("steps: [{wait: 1, within: 3}]", "'within' beside wait"),
         ("steps: [{wait: 1, refused: x}]", "'refused' beside wait"),
         ("devices: {device-1: {model: CE1}}", "unknown model CE1"),
-        ("steps: [", "is not YAML"),
+        ("steps: [", "line 2: is not YAML"),
+        ("steps:\n- wait: 1\n- stop: device-1\n  within: 3", r"line 4: step 2 has 'within' beside stop"),
+        ("steps:\n- wait: 1\n- wait: soon", "line 4: Expected `float | null`".replace("|", r"\|")),
+        ("steps: []\nsteps: [{wait: 1}]", "line 3: steps stands here twice"),
+        ("description: a: b", "line 2: is not YAML"),
         ("base: nothing.yaml", "cannot read"),
         ("layers: [{}]", "'layers' is not for files"),
         ("devices: {device-1: {system-mac: hello}}", "system-mac"),
@@ -41,6 +45,22 @@ def write(folder: Path, text: str) -> Path:
 def test_a_wrong_file_is_refused(tmp_path: Path, text: str, words: str) -> None:
     with pytest.raises(SettingsError, match=words):
         load(write(tmp_path, text))
+
+
+def test_only_what_looks_like_a_number_is_one(tmp_path: Path) -> None:
+    """YAML 1.1 reads base 60 in a MAC address, octal in 0700, and a truth value in off."""
+    text = "devices: {device-1: {system-mac: 12:34:56:12:34:56, release: off, config: {a: [07, 12:30, 7, 1.5, true]}}}"
+    device = load(write(tmp_path, text)).devices["device-1"]
+    assert (device.system_mac, device.release) == ("12:34:56:12:34:56", "off")
+    assert device.config == {"a": ["07", "12:30", 7, 1.5, True]}
+
+
+@pytest.mark.parametrize("text", ["", "# nothing"])
+def test_an_empty_file(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "empty.yaml"
+    path.write_text(text)
+    with pytest.raises(SettingsError, match="is empty"):
+        load(path)
 
 
 def test_a_base_of_itself_ends(tmp_path: Path) -> None:

@@ -40,14 +40,20 @@ class Members:
         self._roles: dict[int, MemberRole] = {}
         self._ports: dict[int, tuple[PortConfig, bool]] = {}
         self._claims: dict[int, Claim] = {}
+        self._seen: tuple[object, ...] = ()
+        self._announced: tuple[MemberAnnouncement, ...] | None = ()
 
     def update(
         self, ports: Iterable[tuple[PortConfig, bool]], peer: Iterable[MemberAnnouncement], device: PairRole
     ) -> None:
         """Take the ports with whether each is up, and what the partner says (nothing without one)."""
-        theirs = {member.m_lag_id: member for member in peer}
+        seen = (tuple(ports), tuple(peer), device)
+        if seen == self._seen:
+            return  # the same again would change nothing, and is what comes with most datagrams
+        self._seen, self._announced = seen, None
+        theirs = {member.m_lag_id: member for member in seen[1]}
         before = self._roles
-        self._ports = {port.m_lag_id: (port, up) for port, up in ports if port.m_lag_id is not None}
+        self._ports = {port.m_lag_id: (port, up) for port, up in seen[0] if port.m_lag_id is not None}
         self._claims = {number: claim for number, claim in self._claims.items() if number in self._ports}
         self._roles = {}
         for number, (port, up) in self._ports.items():
@@ -66,6 +72,7 @@ class Members:
         """An election packet has come over a member interface that is up and active/standby."""
         self._claims[m_lag_id] = elected(self._claims.get(m_lag_id, Claim()))
         self._roles[m_lag_id] = MemberRole.MASTER
+        self._announced = None
 
     def _hear(self, number: int, partner: MemberAnnouncement | None, device: PairRole) -> None:
         if partner is not None and partner.active_standby:  # a dual-active partner's term is none
@@ -88,6 +95,11 @@ class Members:
 
     def announced(self) -> tuple[MemberAnnouncement, ...]:
         """In ascending order of the M-LAG ID."""
+        if self._announced is None:
+            self._announced = self._announce()
+        return self._announced
+
+    def _announce(self) -> tuple[MemberAnnouncement, ...]:
         return tuple(
             MemberAnnouncement(
                 number,

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
-import yaml
 
 from mlag_agent.errors import SettingsError
 from mlag_agent.models import DEFAULT_MODEL, MODELS
+from mlag_agent.scenario.document import Document
 
 __all__ = [
     "DEVICES",
@@ -174,13 +174,15 @@ def load(path: Path, *, _depth: int = 0) -> Script:
         raise SettingsError(f"cannot read the scenario {path}: {error}") from error
     if len(text) > MAX_FILE:
         raise SettingsError(f"the scenario {path} has {len(text)} characters", f"at most {MAX_FILE}")
+    document = Document(text, str(path))
     try:
-        script = msgspec.convert(yaml.safe_load(text), Script)
-    except yaml.YAMLError as error:
-        raise SettingsError(f"{path} is not YAML: {error}") from error
+        script = msgspec.convert(document.data, Script)
     except msgspec.ValidationError as error:
-        raise SettingsError(f"{path}: {error}", "docs/scenarios.md has an example of everything") from error
-    _check(path, script)
+        line = document.line(str(error).partition(" - at `")[2].rstrip("`"))
+        raise SettingsError(
+            f"{path}, line {line}: {error}", "docs/scenarios.md has an example of everything"
+        ) from error
+    _check(path, script, document)
     if script.base is None:
         return script
     if _depth >= 3:
@@ -191,17 +193,18 @@ def load(path: Path, *, _depth: int = 0) -> Script:
     )
 
 
-def _check(path: Path, script: Script) -> None:
+def _check(path: Path, script: Script, document: Document) -> None:
     known = [field.encode_name for field in msgspec.structs.fields(Step) if field.name not in ("within", "refused")]
     for number, step in enumerate(script.steps, 1):
         given = step.given()
+        where = f"{path}, line {document.line(f'$.steps[{number - 1}]')}"
         if len(given) != 1:
             what = "no action" if not given else f"the actions {' and '.join(given)}"
-            raise SettingsError(f"{path}: step {number} has {what}", f"one of: {', '.join(known)}")
+            raise SettingsError(f"{where}: step {number} has {what}", f"one of: {', '.join(known)}")
         if step.within is not None and given[0] not in ("expect", "events"):
-            raise SettingsError(f"{path}: step {number} has 'within' beside {given[0]}", "it is for expect and events")
+            raise SettingsError(f"{where}: step {number} has 'within' beside {given[0]}", "it is for expect and events")
         if step.refused is not None and given[0] != "configure":
-            raise SettingsError(f"{path}: step {number} has 'refused' beside {given[0]}", "it is for configure")
+            raise SettingsError(f"{where}: step {number} has 'refused' beside {given[0]}", "it is for configure")
     if script.layers:
         raise SettingsError(f"{path}: 'layers' is not for files", "name another file as 'base'")
     for name, device in script.devices.items():
