@@ -44,6 +44,7 @@ from mlag_agent.mlag.link import EntryLink, LinkSettings
 from mlag_agent.mlag.messages import NONCE_SIZE, Announcement, CloseCause
 from mlag_agent.mlag.pairing import PairingFacts, PairingTracker
 from mlag_agent.mlag.peerlink import PeerLink
+from mlag_agent.mlag.peerlink_end import PeerLinkEnd
 from mlag_agent.mlag.reasons import Cause, ChannelFacts, channel_mismatch, derive_reason
 from mlag_agent.mlag.session import SessionEvent
 from mlag_agent.mlag.snapshot import COUNTER32, announcement_of, channel_state, peer_state, standing
@@ -54,12 +55,9 @@ from mlag_agent.mlag.state import (
     EngineEvent,
     EngineState,
     EntryPage,
-    PeerLinkDown,
-    PeerLinkState,
-    PeerLinkUp,
     TableState,
 )
-from mlag_agent.mlag.statistics import PacketType, Statistics
+from mlag_agent.mlag.statistics import Statistics
 from mlag_agent.mlag.sync import Synchroniser
 from mlag_agent.mlag.wire import PROTOCOL_VERSION
 
@@ -109,6 +107,7 @@ class Engine:
             nonce(NONCE_SIZE), self._timers.hello_interval, self._timers.hello_hold, protocol_version,
             self.statistics.hello,
         )  # fmt: skip
+        self._end = PeerLinkEnd(fabric, self._hello, self.statistics, self._alarms, wall=wall, emit=self._emit)
         self.consistency = ConsistencyCheck(wall)
         """What both devices have configured, compared; the simulated device's values are set here."""
         self._detection = DualActiveDetection(
@@ -144,10 +143,8 @@ class Engine:
         self._probe_task: asyncio.Task[None] | None = None
         self._next_probe = 0.0
         self._grace_end: tuple[Plan, float] | None = None
-        self._hellos_sent = 0
         self._established = 0
-        self._channel_change = self._peer_link_change = wall()
-        self._peer_link_up = False
+        self._channel_change = wall()
         self._pairing = PairingTracker(wall, self._timers.hello_hold)
         self._lacp = Lacp()
         self._cause = Cause(DownReason.UNCONFIGURED, "no peer-link source is configured on this device")
@@ -306,14 +303,7 @@ class Engine:
         config, peer = self._applier.config, self._hello.peer
         return EngineState(
             group_id=None if config is None else config.group_id,
-            peer_link=PeerLinkState(
-                up=self._peer_link_up,
-                last_change=self._peer_link_change,
-                hellos_sent=self._hellos_sent,
-                hellos_received=self._hello.hellos_received,
-                hellos_refused=self._hello.hellos_refused,
-                detail=self._peer_link_detail(),
-            ),
+            peer_link=self._end.state(configured=config is not None),
             peer=None if peer is None else peer_state(peer),
             pairing=self._pairing.state(),
             channel=self._channel_state(),
@@ -387,19 +377,19 @@ class Engine:
     def _refresh(self) -> None:
         self._refresh_handle = None
         self._hello.tick(self._now())
-        self._send_hellos()
+        self._end.send_hellos()
         self._tick_probe()
         self._gate()
         for link in self._links.values():
             link.tick()
-        self._update_peer_link()
+        self._end.update()
         self._update_pairing()
-        for event in self.consistency.tick(self._hello, self._now(), self._pairing.role, self._send_configuration):
+        for event in self.consistency.tick(self._hello, self._now(), self._pairing.role, self._end.send_configuration):
             self._emit(event)
-        self._detection.tick(self._hello.peer, paired=self._pairing.paired, link_down=self._link_down())
+        self._detection.tick(self._hello.peer, paired=self._pairing.paired, link_down=self._end.is_down)
         self._update_lacp()
         self._hello.tell(self._detection.announced(), self._now())
-        self._send_hellos()
+        self._end.send_hellos()
         self._update_reason()
         self._raise_alarms()
         if self._sync.pump():
@@ -425,18 +415,6 @@ class Engine:
         if self._timer is not None:
             self._timer.cancel()
         self._timer = self._loop.call_at(min(times), self._touch) if times else None
-
-    def _send_hellos(self) -> None:
-        peer_link = self._fabric.peer_link
-        for datagram in self._hello.datagrams_to_send():
-            error = "this device has no peer-link" if peer_link is None else peer_link.send(datagram)
-            self._hellos_sent += error is None
-            self.statistics.count_hello(error, no_link=self._link_cut())
-
-    def _send_configuration(self, datagram: bytes) -> None:
-        peer_link = self._fabric.peer_link
-        error = "this device has no peer-link" if peer_link is None else peer_link.send(datagram)
-        self.statistics.hello.count_sent((PacketType.SYNC_CONFIG,), error)
 
     def _hello_received(self, datagram: bytes) -> None:
         self._hello.receive(datagram, self._now())
@@ -480,34 +458,12 @@ class Engine:
         if not entries_here:
             self._stream.stop_sessions(CloseCause.RECONFIGURED, "the peer-link does not carry entries now")
 
-    def _update_peer_link(self) -> None:
-        peer = self._hello.peer
-        if (peer is not None) == self._peer_link_up:
-            return
-        self._peer_link_up = peer is not None
-        self._peer_link_change = self._wall()
-        if peer is not None:
-            self._alarms.ended(Link.PEER_LINK)
-            self._emit(PeerLinkUp(self._peer_link_change, peer_state(peer)))
-        else:
-            violation = self._hello.violation
-            detail = "no valid hello has arrived since" if violation is None else violation.detail
-            self._emit(PeerLinkDown(self._peer_link_change, detail))
-
-    def _link_down(self) -> bool:
-        """Whether this device's end of the peer-link is known to be down."""
-        peer_link = self._fabric.peer_link
-        return self._link_cut() or (peer_link is not None and peer_link.send_error is not None)
-
-    def _link_cut(self) -> bool:
-        return self._fabric.peer_link is None or self._fabric.faults[Link.PEER_LINK].fault is Fault.CUT
-
     def _update_pairing(self) -> None:
         mine = self._announced(self._applier.config)
         facts = None
         if mine is not None:
             hello = self._hello
-            facts = PairingFacts(mine, hello.peer, hello.violation, hello.unheard, self._link_down())
+            facts = PairingFacts(mine, hello.peer, hello.violation, hello.unheard, self._end.is_down)
         for event in self._pairing.update(facts, self._now()):
             self._emit(event)
 
@@ -577,7 +533,7 @@ class Engine:
             self._configure_stream(mine, password)
         if mine != self._announced(old) or standing(old) != standing(new):
             self._hello.configure(mine, None if new is None else new.password, self._now())
-            self._send_hellos()
+            self._end.send_hellos()
         held = self._applier.heartbeat
         self._detection.configure(new, held.port, held.block)
         self.consistency.configure(new)
@@ -611,15 +567,6 @@ class Engine:
             self._stream.configure(settings, CloseCause.RECONFIGURED, "the device's configuration has been changed")
 
     # -- snapshot ----------------------------------------------------------------------------------------------------
-
-    def _peer_link_detail(self) -> str:
-        """Why hellos are refused or not sent; empty when nothing is known to be wrong."""
-        if self._hello.violation is not None:
-            return self._hello.violation.detail
-        peer_link = self._fabric.peer_link
-        if peer_link is not None and peer_link.send_error is not None and self._applier.config is not None:
-            return f"the hello cannot be sent: {peer_link.send_error}"
-        return ""
 
     def _channel_state(self) -> ChannelState:
         return channel_state(
