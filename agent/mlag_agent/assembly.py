@@ -31,6 +31,7 @@ from mlag_agent.features import (
     factory,
     interfaces,
     mlag,
+    mlag_checks,
     monitoring,
     nacm,
     netconf,
@@ -129,11 +130,15 @@ def make_agent(
         groups_of=users.groups,
     )
     rules = nacm.RuleSubscriber(access, library.tree)
+    weak = settings.device.weak_passwords
+    checks = mlag_checks.CheckSubscriber(
+        sealer, frozenset() if weak is None else mlag_checks.load_weak_passwords(Path(weak))
+    )
     subscriber = mlag.EngineSubscriber(engine, sealer)
     # With a startup datastore running is what was booted and edited since: it does not outlive the process.
-    subscribers: Sequence[Subscriber[Any]] = (rules, subscriber, *foreign.subscribers(library.tree))
+    subscribers: Sequence[Subscriber[Any]] = (rules, checks, subscriber, *foreign.subscribers(library.tree))
     transactor = Transactor(library, stores, subscribers=subscribers, journal=None if startup else journal)
-    transactor.published += (rules.applied, subscriber.applied)
+    transactor.published += (rules.applied, checks.applied, subscriber.applied)
     reader = PayloadReader(library, mlag.password_transforms(library.tree, sealer))
     return Agent(
         library=library,

@@ -88,6 +88,8 @@ class DeviceSettings(_Frozen, frozen=True):
 
     name: Name = "device"
     model: str = DEFAULT_MODEL
+    weak_passwords: str | None = None
+    """File of passwords, one a line, that the DFS group may not have."""
 
 
 class ListenSettings(_Frozen, frozen=True):
