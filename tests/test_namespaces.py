@@ -1,4 +1,5 @@
-"""Two agents in two network namespaces, joined by a veth pair, configured over NETCONF: real addresses throughout."""
+"""Two agents in two network namespaces, joined by a veth pair, configured over NETCONF: real addresses throughout,
+of the TCP channel and of the heartbeat over IPv6."""
 
 from __future__ import annotations
 
@@ -23,18 +24,25 @@ SCRIPT = """
 import json, sys
 from mlag_client import PeerLinkSource, connect
 
+DETECTION = '''<config xmlns="urn:ietf:params:xml:ns:netconf:base:1.0">
+  <m-lag xmlns="urn:mlag-agent:yang:dfs-m-lag"><dfs-groups><dfs-group><id>1</id><dual-active-detection><ipv6>
+    <local-address>{{local}}</local-address><peer-address>{{peer}}</peer-address><udp-port>1500</udp-port>
+  </ipv6></dual-active-detection></dfs-group></dfs-groups></m-lag></config>'''
 port, local, peer, start = sys.argv[1:5]
 with connect("127.0.0.1", int(port), "admin", {password!r}, hostkey_verify=False) as client:
     client.set_peer_link(PeerLinkSource.of(local, peer, 2048), password="Secret-pw1")
+    client.manager.edit_config(DETECTION.format(local=local, peer=peer), target="candidate")
+    client.manager.commit()
     print("configured", flush=True)
     state = client.wait_until_up(30)
+    beats = client.wait_until(lambda group: group.heartbeat is not None and group.heartbeat.ok, "heartbeats").heartbeat.ok
     client.learn(start, 300, interface="Eth-Trunk10", vlan=10)
     for snapshot in client.watch(interval=0.1):
         arp = next(table for table in snapshot.tables if table.type == "arp")
         if arp.from_peer == 300:
             break
     print(json.dumps({{"up": state.channel.up, "from-peer": arp.from_peer, "digest": arp.digest,
-                      "role": state.channel.role}}), flush=True)
+                      "role": state.channel.role, "heartbeat": beats}}), flush=True)
     sys.stdin.readline()  # the session and with it the agent's peer stay until both have seen all
 """
 
@@ -119,6 +127,7 @@ def test_two_agents_in_two_namespaces_synchronise(namespaces: tuple[str, str], t
         assert [line(client) for client in clients] == ["configured", "configured"]
         seen: list[dict[str, Any]] = [json.loads(line(client)) for client in clients]
         assert [state["up"] for state in seen] == [True, True]
+        assert [state["heartbeat"] for state in seen] == [True, True]
         assert [state["from-peer"] for state in seen] == [300, 300]
         assert {state["role"] for state in seen} == {"connects", "listens"}
         for client in clients:
