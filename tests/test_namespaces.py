@@ -35,7 +35,7 @@ with connect("127.0.0.1", int(port), "admin", {password!r}, hostkey_verify=False
     client.manager.commit()
     print("configured", flush=True)
     state = client.wait_until_up(30)
-    beats = client.wait_until(lambda group: group.heartbeat is not None and group.heartbeat.ok, "heartbeats").heartbeat.ok
+    beats = client.wait_until(lambda group: group.heartbeat and group.heartbeat.ok, "heartbeats").heartbeat.ok
     client.learn(start, 300, interface="Eth-Trunk10", vlan=10)
     for snapshot in client.watch(interval=0.1):
         arp = next(table for table in snapshot.tables if table.type == "arp")
