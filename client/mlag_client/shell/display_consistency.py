@@ -56,39 +56,27 @@ def _shown(value: str) -> str:
     return value if len(values) <= _LIST else ",".join(values[:_LIST]) + ",..."
 
 
-def _items(data: etree._Element, scopes: tuple[str, ...]) -> str:
-    rows = [
-        (
-            CHECKED_ITEMS.get(text_of(row, "name"), text_of(row, "name")),
-            text_of(row, "type"),
-            _shown(text_of(row, "local-value")),
-            _shown(text_of(row, "peer-value")),
-        )
-        for row in _rows(_check(data), "item")
-        if text_of(row, "scope").startswith(scopes)
-    ]
-    return _ruled((26, 6, 30, 0), ("Configuration", "Type", "Local value", "Peer value"), rows)
+def _table_of(rows: Iterable[etree._Element]) -> str:
+    head = ("Configuration", "Type", "Local value", "Peer value")
+    return _ruled((26, 6, 30, 0), head, map(_cells, rows))
+
+
+def _cells(row: etree._Element) -> tuple[str, ...]:
+    name = text_of(row, "name")
+    values = (_shown(text_of(row, leaf)) for leaf in ("local-value", "peer-value"))
+    return (CHECKED_ITEMS.get(name, name), text_of(row, "type"), *values)
 
 
 def _global(running: Node, data: etree._Element, given: Mapping[str, str]) -> str:
     """``display dfs-group consistency-check global``: interfaces of VLANs belong to it as on the device."""
-    return _items(data, ("global", "interface "))
+    rows = _rows(_check(data), "item")
+    return _table_of(row for row in rows if text_of(row, "scope").startswith(("global", "interface ")))
 
 
 def _interface(running: Node, data: etree._Element, given: Mapping[str, str]) -> str:
     """``display dfs-group consistency-check interface { m-lag M | peer-link 1 }``."""
     scope = f"m-lag {given['id']}" if "id" in given else "peer-link"
-    rows = [row for row in _rows(_check(data), "item") if text_of(row, "scope") == scope]
-    shown = [
-        (
-            CHECKED_ITEMS.get(text_of(row, "name"), ""),
-            text_of(row, "type"),
-            _shown(text_of(row, "local-value")),
-            _shown(text_of(row, "peer-value")),
-        )
-        for row in rows
-    ]
-    return _ruled((26, 6, 30, 0), ("Configuration", "Type", "Local value", "Peer value"), shown)
+    return _table_of(row for row in _rows(_check(data), "item") if text_of(row, "scope") == scope)
 
 
 def _status(running: Node, data: etree._Element, given: Mapping[str, str]) -> str:
