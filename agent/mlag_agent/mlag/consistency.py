@@ -132,10 +132,12 @@ class ConsistencyCheck:
         self._mine: dict[tuple[str, str], str] = {}
         self._peer_mode: CheckMode | None = None
         self._theirs: Values | None = None
-        self._rows: tuple[ConsistencyRow, ...] = ()
+        self._rows: tuple[ConsistencyRow, ...] | None = ()
+        """The last comparison; None: something has changed since, and it is made again when somebody looks."""
+        self._looked_at: tuple[ConsistencyRow, ...] = ()
         self._failed: frozenset[tuple[str, str]] = frozenset()
         self._generation = 0
-        self._told: tuple[CheckMode, dict[tuple[str, str], str]] | None = None
+        self._news = True
         self._next_tell: float | None = None
         self._sent: Counter[str] = Counter()
         self._failures: Counter[str] = Counter()
@@ -164,6 +166,8 @@ class ConsistencyCheck:
     def _collect(self) -> None:
         configured = {(value.scope, value.item): value.value for value in self._config.values}
         self._mine = {**configured, **self._simulated}
+        self._rows = None
+        self._news = True
 
     @property
     def enabled(self) -> bool:
@@ -173,18 +177,17 @@ class ConsistencyCheck:
     def outgoing(self, now: float, *, paired: bool) -> list[bytes]:
         """Bodies of the datagrams that tell the peer what there is, when that is due."""
         if not paired:
-            self._told = None
+            self._news = True
             self._next_tell = None
             return []
-        news = (self._config.mode, dict(self._mine) if self.enabled else {})
-        changed = news != self._told
-        if not changed and (self._next_tell is None or now < self._next_tell):
+        if not self._news and (self._next_tell is None or now < self._next_tell):
             return []
-        self._generation += changed
-        self._told = news
+        self._generation += self._news
+        self._news = False
+        told = self._mine if self.enabled else {}
         self._next_tell = now + SEND_INTERVAL
-        self._sent.update(item for _, item in news[1])
-        values = (ConsistencyValue(scope, item, value) for (scope, item), value in sorted(news[1].items()))
+        self._sent.update(item for _, item in told)
+        values = (ConsistencyValue(scope, item, value) for (scope, item), value in sorted(told.items()))
         return encode_configuration(self._generation, self._config.mode, tuple(values))
 
     def tick(
@@ -205,28 +208,38 @@ class ConsistencyCheck:
             return
         self._peer_mode, values = whole
         self._theirs = {(value.scope, value.item): value.value for value in values}
-        rows = self._judge()
-        self._failures.update(row.item for row in rows if not row.consistent)
+        self._rows = None
+        self._failures.update(row.item for row in self._judged() if not row.consistent)
 
-    def _judge(self) -> tuple[ConsistencyRow, ...]:
-        checks = self.enabled and self._peer_mode not in (None, CheckMode.DISABLE) and self._theirs is not None
-        return compare(self._mine, self._theirs or {}, self._config.whitelist) if checks else ()
+    @property
+    def _compares(self) -> bool:
+        return self.enabled and self._theirs is not None and self._peer_mode is not CheckMode.DISABLE
+
+    def _judged(self) -> tuple[ConsistencyRow, ...]:
+        if self._rows is None:
+            theirs = self._theirs or {}
+            self._rows = compare(self._mine, theirs, self._config.whitelist) if self._compares else ()
+        return self._rows
 
     def update(self, now: float, *, paired: bool, role: PairRole, up_delay: float) -> list[EngineEvent]:
         """Look at what is known now; the events that follow."""
         if not paired:
-            self._receiver = ConfigurationReceiver()
-            self._peer_mode = self._theirs = None
-        self._rows = self._judge()
-        failed = {(row.scope, row.item): row for row in self._rows if not row.consistent}
+            self._receiver.clear()
+            if self._theirs is not None:
+                self._peer_mode = self._theirs = self._rows = None
+        events: list[EngineEvent] = []
+        rows = self._judged()
+        if rows is not self._looked_at:
+            self._looked_at = rows
+            events = self._events({(row.scope, row.item): row for row in rows if not row.consistent})
         held = paired and role is PairRole.BACKUP and self._config.mode is CheckMode.STRICT
-        holding = held and any(row.kind == 1 for row in failed.values())
+        holding = held and any(ITEMS[Item(item)].kind == 1 for _, item in self._failed)
         if self._holding and not holding:
             self._up_at = now + up_delay if paired else None
         elif holding or (self._up_at is not None and now >= self._up_at):
             self._up_at = None
         self._holding = holding
-        return self._events(failed)
+        return events
 
     def _events(self, failed: Mapping[tuple[str, str], ConsistencyRow]) -> list[EngineEvent]:
         before, self._failed = self._failed, frozenset(failed)
@@ -254,21 +267,18 @@ class ConsistencyCheck:
 
     def state(self) -> ConsistencyState:
         """For the snapshot."""
-        compared = self.enabled and self._theirs is not None and self._peer_mode is not CheckMode.DISABLE
         return ConsistencyState(
             mode=self._config.mode,
             peer_mode=self._peer_mode,
-            compared=compared,
-            rows=self._rows,
+            compared=self._compares,
+            rows=self._judged(),
             sent=dict(self._sent),
             failures=dict(self._failures),
         )
 
     def result(self, m_lag_id: int) -> tuple[bool, tuple[int, ...]] | None:
         """Of one M-LAG: whether it is consistent, and the codes of what is not; None when nothing is compared."""
-        if not self.state().compared:
-            return None
-        return _result(self._rows, m_lag_id)
+        return _result(self._judged(), m_lag_id) if self._compares else None
 
 
 def _result(rows: Iterable[ConsistencyRow], m_lag_id: int) -> tuple[bool, tuple[int, ...]]:

@@ -79,6 +79,10 @@ class ConfigurationReceiver:
         self._newest: Part | None = None
         self._parts: dict[int, Part] = {}
 
+    def clear(self) -> None:
+        """Forget parts of what is not whole: their sender may be another one from now on."""
+        self._newest, self._parts = None, {}
+
     def take(self, part: Part) -> tuple[CheckMode, tuple[ConsistencyValue, ...]] | None:
         """One part; the whole once all of its parts are there."""
         newest = self._newest
