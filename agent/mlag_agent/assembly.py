@@ -132,7 +132,9 @@ def make_agent(
     rules = nacm.RuleSubscriber(access, library.tree)
     weak = settings.device.weak_passwords
     checks = mlag_checks.CheckSubscriber(
-        sealer, frozenset() if weak is None else mlag_checks.load_weak_passwords(Path(weak))
+        sealer,
+        frozenset() if weak is None else mlag_checks.load_weak_passwords(Path(weak)),
+        settings.device.switch_guard,
     )
     subscriber = mlag.EngineSubscriber(engine, sealer)
     # With a startup datastore running is what was booted and edited since: it does not outlive the process.

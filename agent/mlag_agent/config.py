@@ -90,6 +90,8 @@ class DeviceSettings(_Frozen, frozen=True):
     model: str = DEFAULT_MODEL
     weak_passwords: str | None = None
     """File of passwords, one a line, that the DFS group may not have."""
+    switch_guard: SecondsOrNone = 300.0
+    """Seconds between on and off of enhanced Layer 3 forwarding or route convergence, as on the device."""
 
 
 class ListenSettings(_Frozen, frozen=True):

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlag_agent.app import Device
-from mlag_agent.config import Settings
+from mlag_agent.config import DeviceSettings, Settings
 from mlag_agent.errors import SettingsError
 from mlag_agent.features import mlag_checks
 from mlag_agent.features.mlag_checks import MAX_DICTIONARY, load_weak_passwords
@@ -115,6 +115,11 @@ class TestWeakPassword:
         assert "<ok/>" in await commit(session, group(password="Good-pass1"))
         assert "<ok/>" in await commit(session, group().replace("</dfs-group>", "<priority>7</priority></dfs-group>"))
 
+    def test_byte_order_mark_and_line_ends(self, tmp_path: Path) -> None:
+        words = tmp_path / "weak.txt"
+        words.write_bytes(b"\xef\xbb\xbfPassword1\r\nChangeme_123\r\n")
+        assert load_weak_passwords(words) == {"Password1", "Changeme_123"}
+
     def test_files(self, tmp_path: Path) -> None:
         with pytest.raises(SettingsError, match="cannot read"):
             load_weak_passwords(tmp_path / "none")
@@ -127,6 +132,13 @@ class TestWeakPassword:
 
 
 class TestGuard:
+    async def test_can_be_switched_off(self, start: Start, connect: Connect) -> None:
+        device = DeviceSettings(name="device", switch_guard=0)
+        session = await connect(await start(device=device))
+        for value in ("false", "true", "false"):
+            leaf = f"<layer3-enhanced-enable>{value}</layer3-enhanced-enable>"
+            assert "<ok/>" in await commit(session, f'<m-lag xmlns="{DML}"><global>{leaf}</global></m-lag>')
+
     async def test_says_how_long(self, session: Client) -> None:
         def switch(value: str) -> str:
             leaf = f"<layer3-enhanced-enable>{value}</layer3-enhanced-enable>"

@@ -71,7 +71,7 @@ class TestCounters:
         assert int(sent["hello"]["receive-success"]) >= 1
         assert {"arp", "nd", "session"} <= set(sent), "those of the forwarding module"
         proofs = await rows(one, "dfs-authentication")
-        assert set(proofs) == {"hello", "ipv4-heart", "ipv6-heart", "arp", "nd", "session"}
+        assert set(proofs) == {"hello", "ipv4-heart", "ipv6-heart", "arp", "nd", "session", "sync-config"}
         assert int(proofs["hello"]["success"]) >= 1
         assert proofs["arp"]["last-mac"] == (await two.get(group())).leaf("system-id")
         before = await one.get(group())

@@ -34,7 +34,8 @@ def load_weak_passwords(file: Path) -> frozenset[str]:
         size = file.stat().st_size
         if size > MAX_DICTIONARY:
             raise SettingsError(f"the dictionary of weak passwords {file} has {size} bytes, at most {MAX_DICTIONARY}")
-        return frozenset(file.read_text(encoding="utf-8").splitlines()) - {""}
+        # utf-8-sig: editors that begin a file with a byte order mark; a line ends where it does in a text file only.
+        return frozenset(file.read_text(encoding="utf-8-sig").split("\n")) - {""}
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"cannot read the dictionary of weak passwords {file}: {error}") from error
 
@@ -42,8 +43,9 @@ def load_weak_passwords(file: Path) -> frozenset[str]:
 class CheckSubscriber:
     """Refuses in ``prepare`` what the rules forbid; there is nothing to apply.
 
-    ``now`` gives seconds of a monotonic clock, that of the event loop unless given.  A configuration that comes back
-    (start, rollback, factory reset) is not checked: it was in force before.
+    ``guard``: seconds between two switches, 0: none; ``now`` gives seconds of a monotonic clock, that of the event loop
+    unless given.  A configuration that comes back (start, rollback, factory reset) is not checked: it was in force
+    before.
     """
 
     name: str = "rules of the DFS group"
@@ -56,8 +58,13 @@ class CheckSubscriber:
     )
 
     def __init__(
-        self, sealer: Sealer, weak_passwords: frozenset[str] = frozenset(), now: Callable[[], float] | None = None
+        self,
+        sealer: Sealer,
+        weak_passwords: frozenset[str] = frozenset(),
+        guard: float = GUARD_SECONDS,
+        now: Callable[[], float] | None = None,
     ) -> None:
+        self._guard = guard
         self._sealer = sealer
         self._weak = weak_passwords
         self._now = now
@@ -79,8 +86,12 @@ class CheckSubscriber:
         """Nothing was taken."""
 
     def applied(self, change: ChangeSet) -> None:
-        """The transaction is through (``Transactor.published``): the time of each switch is noted."""
-        if change.touches(_GLOBAL):
+        """The transaction is through (``Transactor.published``): the time of each switch is noted.
+
+        Not that of the start, which comes from nothing: the guard is over after a restart (decision 064).
+        """
+        starting = change.restoring and not change.old.children
+        if change.touches(_GLOBAL) and not starting:
             for leaf in _switches(change):
                 self._switched[leaf] = self._time()
 
@@ -109,12 +120,12 @@ class CheckSubscriber:
     def _too_soon(self, change: ChangeSet) -> Iterator[RpcError]:
         for leaf in _switches(change):
             last = self._switched.get(leaf)
-            left = 0.0 if last is None else last + GUARD_SECONDS - self._time()
+            left = 0.0 if last is None else last + self._guard - self._time()
             if left > 0:
                 yield RpcError(
                     ErrorTag.OPERATION_FAILED,
-                    f"{leaf} was switched {GUARD_SECONDS - left:.0f} s ago; it can be switched again in {left:.0f} s,"
-                    f" {GUARD_SECONDS:.0f} s after the last time",
+                    f"{leaf} was switched {self._guard - left:.0f} s ago; it can be switched again in {left:.0f} s,"
+                    f" {self._guard:.0f} s after the last time",
                     app_tag="switched-too-soon",
                     path=f"{_GLOBAL}/{leaf}",
                 )

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from mlag_agent.app import Device
+from mlag_agent.config import DeviceSettings
 from mlag_agent.datastore.payload import PayloadReader
 from mlag_agent.models import FEATURES
 from mlag_agent.schema.library import ModuleRequest, SchemaLibrary
@@ -314,7 +315,7 @@ interface Vlanif10
 
 
 def test_an_agent_takes_the_lines_and_gives_them_back(agent_thread: Callable[..., Device]) -> None:
-    device = agent_thread("translate")
+    device = agent_thread("translate", device=DeviceSettings(name="translate", switch_guard=0))
     with connect("127.0.0.1", device.port, USER, PASSWORD) as client:
         client.manager.edit_config(target="candidate", config=translate(SCRIPT.splitlines()).config())
         client.manager.commit()
