@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 from time import monotonic
@@ -63,7 +64,7 @@ class _Run:
     def __init__(self, script: Script, folder: Path, tell: Tell) -> None:
         self._script = script
         self._tell = tell
-        self._players = {name: Player(name, script.device(name), folder) for name in DEVICES}
+        self._players: dict[str, Player] = {name: Player(name, script.device(name), folder) for name in DEVICES}
         self._actions: Mapping[str, Callable[[Step], Awaitable[None]]] = {
             "configure": self._configure,
             "fault": self._fault,
@@ -87,9 +88,10 @@ class _Run:
         loop = asyncio.get_running_loop()
         began = loop.time()
         try:
-            for player in self._players.values():
+            for name in DEVICES:
+                player = self._players[name]
                 await player.start()
-                for config in self._script.configs(player.name):
+                for config in self._script.configs(name):
                     await self._edit(player, config)
             for number, step in enumerate(self._script.steps, 1):
                 what = f"step {number}, {step.action}"
@@ -185,32 +187,23 @@ class _Run:
         await asyncio.sleep(step.wait or 0)
 
     async def _expect(self, step: Step) -> None:
-        limit = PATIENCE if step.within is None else step.within
         for name, values in (step.expect or {}).items():
             player = self._players[name]
-            await self._until(
-                player,
-                lambda player=player, values=values: next(_differences(player, values), None),  # type: ignore[misc]
-                limit,
-            )
+            await self._until(player, partial(_difference, player, values), step.within)
 
     async def _events(self, step: Step) -> None:
-        limit = PATIENCE if step.within is None else step.within
         for name, wanted in (step.events or {}).items():
             player = self._players[name]
             for item in wanted:
                 event, leafs = (item, {}) if isinstance(item, str) else next(iter(item.items()))
-                await self._until(
-                    player,
-                    lambda player=player, event=event, leafs=leafs: _missing(player, event, leafs),  # type: ignore[misc]
-                    limit,
-                )
+                await self._until(player, partial(_missing, player, event, leafs), step.within)
 
     def _engine(self, name: str) -> Any:
         return self._players[name].running.engine
 
-    async def _until(self, player: Player, problem: Callable[[], str | None], limit: float) -> None:
+    async def _until(self, player: Player, problem: Callable[[], str | None], within: float | None) -> None:
         """Until there is no problem; looked at whenever the engine's state changes."""
+        limit = PATIENCE if within is None else within
         if problem() is None:
             return
         try:
@@ -224,11 +217,13 @@ class _Run:
             raise _Failed(f"{player.name}: {words}" + (f" (for {limit:g} s)" if limit > 0 else ""))
 
 
-def _differences(player: Player, values: Mapping[str, Any]) -> Iterator[str]:
+def _difference(player: Player, values: Mapping[str, Any]) -> str | None:
+    """The first value that is not as it should be."""
     for path, wanted in values.items():
         found = player.value(path)
         if found != wanted and (found is None or wanted is None or text(found) != text(wanted)):
-            yield f"{path} is {_shown(found)}, not {_shown(wanted)}"
+            return f"{path} is {_shown(found)}, not {_shown(wanted)}"
+    return None
 
 
 def _shown(value: Any) -> str:

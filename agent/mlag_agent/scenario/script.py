@@ -26,7 +26,8 @@ __all__ = [
     "load",
 ]
 
-DEVICES = ("device-1", "device-2")
+
+DEVICES: tuple[DeviceName, ...] = ("device-1", "device-2")
 """A pair has two, always of these names."""
 
 MAX_FILE = 1 << 20
@@ -151,18 +152,18 @@ class Script(_Strict, frozen=True):
     layers: tuple[dict[DeviceName, DeviceScript], ...] = ()
     """Devices of the bases, the lowest first; not for files."""
 
-    def device(self, name: str) -> DeviceScript:
+    def device(self, name: DeviceName) -> DeviceScript:
         """What a device is, from all layers; its configuration is that of ``configs``."""
         found: dict[str, Any] = {"model": DEFAULT_MODEL}
         for layer in (*self.layers, self.devices):
-            mine = layer.get(name)  # type: ignore[call-overload]
+            mine = layer.get(name)
             if mine is not None:
                 found |= {key: value for key in mine.__struct_fields__ if (value := getattr(mine, key)) is not None}
         return DeviceScript(**found)
 
-    def configs(self, name: str) -> Sequence[Mapping[str, Any]]:
+    def configs(self, name: DeviceName) -> Sequence[Mapping[str, Any]]:
         """Configurations of the layers, each an edit of those before."""
-        layers = (layer.get(name) for layer in (*self.layers, self.devices))  # type: ignore[call-overload]
+        layers = (layer.get(name) for layer in (*self.layers, self.devices))
         return [layer.config for layer in layers if layer is not None and layer.config]
 
 
