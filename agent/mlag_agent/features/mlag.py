@@ -16,7 +16,7 @@ from mlag_agent.features.base import Agent, Feature, StateProvider
 from mlag_agent.features.mlag_consistency import COMPARED_PATHS, consistency_config, consistency_state
 from mlag_agent.features.mlag_members import member_state, peer_link_identity
 from mlag_agent.features.mlag_statistics import fault_rows, reset_handlers, statistics_state
-from mlag_agent.features.ports import configured_ports
+from mlag_agent.features.ports import configured_ports, interface_rows
 from mlag_agent.mlag import (
     ChannelConfig,
     DetectionConfig,
@@ -113,8 +113,7 @@ def _switch_delay(value: str | None) -> float | None:
 
 def _peer_link(root: Container) -> PeerLinkKind | None:
     """What the interface that is the peer-link is; the model allows one."""
-    interfaces = root.named("interfaces")
-    for row in interfaces.entries("interface") if isinstance(interfaces, Container) else ():
+    for row in interface_rows(root):
         m_lag = row.named("m-lag")
         link = m_lag.container("peer-link") if isinstance(m_lag, Container) else None
         if link is not None:

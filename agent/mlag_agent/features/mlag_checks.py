@@ -12,6 +12,7 @@ from mlag_agent.access.sealing import Sealer
 from mlag_agent.data.tree import Container
 from mlag_agent.datastore.subscriber import ChangeSet
 from mlag_agent.errors import ApplyRefused, ErrorTag, RpcError, SettingsError
+from mlag_agent.features.ports import interface_rows, m_lag_addresses
 
 __all__ = ["GUARD_SECONDS", "CheckSubscriber", "address_errors", "load_weak_passwords"]
 
@@ -155,15 +156,14 @@ def _effective(root: Container, leaf: str) -> str | None:
 
 def address_errors(root: Container) -> Iterator[RpcError]:
     """What is wrong with the M-LAG addresses of VLANIF and VBDIF interfaces (command pages 'm-lag ip address', ...)."""
-    interfaces = root.named("interfaces")
     used: dict[str, str] = {}
-    for row in interfaces.entries("interface") if isinstance(interfaces, Container) else ():
+    for row in interface_rows(root):
         m_lag = row.named("m-lag")
         if not isinstance(m_lag, Container):
             continue
         at = f"{_INTERFACE}[name='{row.leaf('name')}']/{_M_LAG}"
         own = tuple(_own_ipv4(row))
-        for leaf, address in _addresses(m_lag):
+        for leaf, address in m_lag_addresses(m_lag):
             where = f"{at}/{leaf}"
             other = used.setdefault(address, where)
             if other != where:
@@ -172,16 +172,6 @@ def address_errors(root: Container) -> Iterator[RpcError]:
                 yield from _ipv4_errors(address, own, where)
             elif address in _own_ipv6(row):
                 yield _refused("m-lag-address-own", where, f"{address} is the interface's own address")
-
-
-def _addresses(m_lag: Container) -> Iterator[tuple[str, str]]:
-    ipv4 = m_lag.container("ipv4") if m_lag.schema.child("ipv4") is not None else None
-    if ipv4 is not None:
-        yield "ipv4/address", ipv4.leaf("address") or ""
-    for leaf in ("ipv6-address", "ipv6-link-local-address"):
-        value = m_lag.leaf(leaf) if m_lag.schema.child(leaf) is not None else None
-        if value is not None:
-            yield leaf, value
 
 
 def _own_ipv4(row: Container) -> Iterator[IPv4Interface]:

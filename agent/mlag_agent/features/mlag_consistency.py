@@ -8,6 +8,7 @@ from itertools import islice
 from typing import Any, Final
 
 from mlag_agent.data.tree import Container, LeafList
+from mlag_agent.features.ports import interface_rows, m_lag_addresses
 from mlag_agent.mlag.config import CheckMode, ConsistencyConfig, ConsistencyValue
 from mlag_agent.mlag.consistency import Item
 from mlag_agent.mlag.consistency_wire import MAX_COMPARED, MAX_VALUE
@@ -20,6 +21,13 @@ COMPARED_PATHS: Final = (
     "/ietf-interfaces:interfaces/interface/ietf-ip:ipv4/address",
 )
 """What the check looks at beyond what the engine looks at anyway."""
+
+
+_ADDRESS_ITEMS: Final = {
+    "ipv4/address": Item.M_LAG_IPV4,
+    "ipv6-address": Item.M_LAG_IPV6,
+    "ipv6-link-local-address": Item.M_LAG_LINK_LOCAL,
+}
 
 
 def consistency_config(root: Container, group: Container) -> ConsistencyConfig:
@@ -47,9 +55,8 @@ def _values(root: Container, group: Container) -> Iterator[ConsistencyValue]:
     vlans = m_lag.named("vlans") if isinstance(m_lag, Container) else None
     if isinstance(vlans, Container):
         yield _value("global", Item.VLAN, (row.leaf("vlan-id") or "" for row in vlans.entries("vlan")))
-    interfaces = root.named("interfaces")
     members: list[str] = []
-    for row in interfaces.entries("interface") if isinstance(interfaces, Container) else ():
+    for row in interface_rows(root):
         yield from _of_interface(row, members)
     if members:
         yield _value("global", Item.M_LAG_ID, sorted(members, key=int))
@@ -75,19 +82,8 @@ def _of_interface(row: Container, members: list[str]) -> Iterator[ConsistencyVal
     excluded = link.named("exclude-vlan") if link is not None else None
     if isinstance(excluded, LeafList):
         yield _value("peer-link", Item.EXCLUDE_VLAN, sorted(excluded.values, key=int))
-    yield from _addresses(m_lag, f"interface {name}"[:MAX_VALUE])
-
-
-def _addresses(m_lag: Container, scope: str) -> Iterator[ConsistencyValue]:
-    ipv4 = m_lag.container("ipv4") if m_lag.schema.child("ipv4") is not None else None
-    address = None if ipv4 is None else ipv4.leaf("address")
-    if address is not None:
-        yield _value(scope, Item.M_LAG_IPV4, (address,))
-    leafs = (("ipv6-address", Item.M_LAG_IPV6), ("ipv6-link-local-address", Item.M_LAG_LINK_LOCAL))
-    for leaf, item in leafs:
-        text = m_lag.leaf(leaf) if m_lag.schema.child(leaf) is not None else None
-        if text is not None:
-            yield _value(scope, item, (text,))
+    for leaf, address in m_lag_addresses(m_lag):
+        yield _value(f"interface {name}"[:MAX_VALUE], _ADDRESS_ITEMS[leaf], (address,))
 
 
 def _value(scope: str, item: Item, texts: Iterable[str]) -> ConsistencyValue:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from mlag_agent.data.tree import Container
 from mlag_agent.mlag import PortConfig, PortKind, Unpaired
 
-__all__ = ["configured_ports", "port_of"]
+__all__ = ["configured_ports", "interface_rows", "m_lag_addresses", "port_of"]
 
 _KINDS = {
     "ethernetCsmacd": PortKind.PHYSICAL,
@@ -21,10 +21,26 @@ _MANAGEMENT = "MEth"
 """Management interfaces of the device are named MEth0/0/0; there is no type for them."""
 
 
+def interface_rows(root: Container) -> Iterable[Container]:
+    """The interfaces of a configuration."""
+    interfaces = root.named("interfaces")
+    return interfaces.entries("interface") if isinstance(interfaces, Container) else ()
+
+
+def m_lag_addresses(m_lag: Container) -> Iterator[tuple[str, str]]:
+    """The M-LAG addresses of an interface: the leaf below its ``m-lag``, as a path, and the value."""
+    ipv4 = m_lag.container("ipv4") if m_lag.schema.child("ipv4") is not None else None
+    if ipv4 is not None:
+        yield "ipv4/address", ipv4.leaf("address") or ""
+    for leaf in ("ipv6-address", "ipv6-link-local-address"):
+        value = m_lag.leaf(leaf) if m_lag.schema.child(leaf) is not None else None
+        if value is not None:
+            yield leaf, value
+
+
 def configured_ports(root: Container) -> Iterator[PortConfig]:
     """Interfaces of a configuration that have a part in M-LAG."""
-    interfaces = root.named("interfaces")
-    for entry in interfaces.entries("interface") if isinstance(interfaces, Container) else ():
+    for entry in interface_rows(root):
         if isinstance(entry.named("m-lag"), Container):
             yield port_of(entry)
 
