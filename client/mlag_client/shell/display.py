@@ -116,13 +116,11 @@ def table(rows: Mapping[str, str]) -> str:
     return "\n".join(f"{label:<40}: {value}" for label, value in rows.items())
 
 
-def _inconsistent(state: etree._Element | None, kind: str) -> str:
+def _inconsistent(data: etree._Element, kind: str) -> str:
     """What the consistency check finds wrong of one type, one a line."""
-    path = f"{{{DML}}}consistency/{{{DML}}}item"
-    rows = [] if state is None else state.findall(path)
     names = [
         f"{CHECKED_ITEMS.get(text_of(row, 'name'), text_of(row, 'name'))} ({text_of(row, 'scope')})"
-        for row in rows
+        for row in entries_of(data, "consistency", "item")
         if text_of(row, "type") == kind and text_of(row, "consistent") == "false"
     ]
     return f"\n{'':<42}".join(names) or NONE
@@ -149,8 +147,8 @@ def _group(running: Node, data: etree._Element, given: Mapping[str, str]) -> str
             "Up-delay/Interval(s)": f"{up_delay}/{interval}",
             "Switch-delay": _leaf(group, "lacp-switch-delay", default="0"),
             "Configuration consistency check": text_of(state, "consistency", "result"),
-            "  Type 1 configuration": _inconsistent(state, "1"),
-            "  Type 2 configuration": _inconsistent(state, "2"),
+            "  Type 1 configuration": _inconsistent(data, "1"),
+            "  Type 2 configuration": _inconsistent(data, "2"),
         }
     )
 
@@ -194,7 +192,7 @@ def _nodes(running: Node, data: etree._Element, given: Mapping[str, str]) -> str
     """``display dfs-group 1 m-lag``."""
     state = state_of(data)
     blocks = [f"{'*':<21}: Local node", f"{'Heart beat state':<21}: {_heartbeat_status(state)}"]
-    for node in () if state is None else state.findall(f"{{{DML}}}nodes/{{{DML}}}node"):
+    for node in entries_of(data, "nodes", "node"):
         local = text_of(node, "is-local") == "true"
         causation = text_of(node, "causation")
         vpn = text_of(node, "vpn-instance")
@@ -215,17 +213,20 @@ def _nodes(running: Node, data: etree._Element, given: Mapping[str, str]) -> str
     return "\n".join(blocks)
 
 
+def entries_of(data: etree._Element, *names: str) -> list[etree._Element]:
+    """The entries of a list below ``state``, by names of ``dfs-m-lag``; none without a group."""
+    state = state_of(data)
+    return [] if state is None else state.findall("/".join(f"{{{DML}}}{name}" for name in names))
+
+
 def members_of(data: etree._Element, node: str) -> list[etree._Element]:
     """The rows of ``m-lags/m-lag`` of a node of the pair, as the agent orders them."""
-    state = state_of(data)
-    rows = [] if state is None else state.findall(f"{{{DML}}}m-lags/{{{DML}}}m-lag")
-    return [row for row in rows if text_of(row, "node-id") == node]
+    return [row for row in entries_of(data, "m-lags", "m-lag") if text_of(row, "node-id") == node]
 
 
 def _local_node(data: etree._Element) -> str:
     """The number of this device in the pair; 1 while there is no pair."""
-    state = state_of(data)
-    nodes = [] if state is None else state.findall(f"{{{DML}}}nodes/{{{DML}}}node")
+    nodes = entries_of(data, "nodes", "node")
     return next((text_of(n, "node-id") for n in nodes if text_of(n, "is-local") == "true"), "1")
 
 
@@ -259,10 +260,11 @@ def _members(running: Node, data: etree._Element, given: Mapping[str, str]) -> s
     return "\n".join(blocks)
 
 
-def columns(widths: Sequence[int], rows: Sequence[tuple[str, ...]]) -> list[str]:
-    """Lines of a table: the head between two rulers, the rows, and a ruler; all as wide as ``widths`` and the head."""
+def columns(widths: Sequence[int], rows: Sequence[tuple[str, ...]], ruler_width: int = 0) -> list[str]:
+    """Lines of a table: the head between two rulers, the rows, a ruler; rulers are as wide as the longest line, or as
+    given."""
     lines = ["".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    ruler = "-" * max(map(len, lines))
+    ruler = "-" * (ruler_width or max(map(len, lines)))
     return [ruler, lines[0], ruler, *lines[1:], ruler]
 
 
@@ -320,7 +322,7 @@ def _heartbeat(running: Node, data: etree._Element, given: Mapping[str, str]) ->
     """``display dfs-group 1 heartbeat``; the peer's values are known while its heartbeats arrive."""
     state = state_of(data)
     lines = [f"{'Heart beat status':<22}: {_heartbeat_status(state)}"]
-    found = {} if state is None else {text_of(end, "side"): end for end in state.findall(_ENDS)}
+    found = {text_of(end, "side"): end for end in entries_of(data, "heartbeat", "end")}
     for side in ("local", "peer"):
         lines.append(f"{side.capitalize()}:")
         for label, leaf in _END_LABELS.items():
@@ -331,8 +333,6 @@ def _heartbeat(running: Node, data: etree._Element, given: Mapping[str, str]) ->
             lines.append(f"  {label:<20}: {value}")
     return "\n".join(lines)
 
-
-_ENDS: Final = f"{{{DML}}}heartbeat/{{{DML}}}end"
 
 _CHANNEL_LABELS: Final = {
     "Status": "oper-status",
@@ -354,8 +354,7 @@ def _sync_channel(running: Node, data: etree._Element, given: Mapping[str, str])
     text = table({label: text_of(state, "sync-channel", leaf) for label, leaf in _CHANNEL_LABELS.items()})
     head = f"{'Type':<6}{'Sent':>12}{'Received':>12}{'Withdrawn':>12}{'Dropped':>12}{'Pending':>12}"
     rows = []
-    path = f"{{{DML}}}sync-channel/{{{DML}}}entry-statistics"
-    for row in () if state is None else state.findall(path):
+    for row in entries_of(data, "sync-channel", "entry-statistics"):
         leafs = [text_of(row, leaf) for leaf in ("sent", "received", "withdrawn", "dropped-capacity", "pending")]
         rows.append(f"{text_of(row, 'type').upper():<6}" + "".join(f"{leaf:>12}" for leaf in leafs))
     return "\n".join([text, "-" * 66, head, "-" * 66, *rows, "-" * 66])

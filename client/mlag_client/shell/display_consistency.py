@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from lxml import etree
 
 from mlag_client.commands.pattern import Pattern
 from mlag_client.commands.tree import DML, Node
-from mlag_client.shell.display import NONE, state_of, text_of
+from mlag_client.shell.display import NONE, columns, entries_of, state_of, text_of
 from mlag_client.shell.labels import CHECKED_ITEMS
 from mlag_client.shell.registry import Display
 
@@ -37,20 +37,6 @@ def _check(data: etree._Element) -> etree._Element | None:
     return None if state is None else state.find(f"{{{DML}}}consistency")
 
 
-def _rows(check: etree._Element | None, name: str) -> Iterator[etree._Element]:
-    if check is not None:
-        yield from check.iterfind(f"{{{DML}}}{name}")
-
-
-def _columns(widths: Iterable[int], rows: Iterable[Iterable[str]]) -> list[str]:
-    return ["".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-
-
-def _ruled(widths: tuple[int, ...], head: tuple[str, ...], rows: Iterable[tuple[str, ...]], *, width: int = 90) -> str:
-    ruler = "-" * width
-    return "\n".join([ruler, *_columns(widths, [head]), ruler, *_columns(widths, rows), ruler])
-
-
 def _shown(value: str) -> str:
     values = value.split(",")
     return value if len(values) <= _LIST else ",".join(values[:_LIST]) + ",..."
@@ -58,7 +44,7 @@ def _shown(value: str) -> str:
 
 def _table_of(rows: Iterable[etree._Element]) -> str:
     head = ("Configuration", "Type", "Local value", "Peer value")
-    return _ruled((26, 6, 30, 0), head, map(_cells, rows))
+    return "\n".join(columns((26, 6, 30, 0), [head, *map(_cells, rows)], ruler_width=90))
 
 
 def _cells(row: etree._Element) -> tuple[str, ...]:
@@ -69,14 +55,14 @@ def _cells(row: etree._Element) -> tuple[str, ...]:
 
 def _global(running: Node, data: etree._Element, given: Mapping[str, str]) -> str:
     """``display dfs-group consistency-check global``: interfaces of VLANs belong to it as on the device."""
-    rows = _rows(_check(data), "item")
+    rows = entries_of(data, "consistency", "item")
     return _table_of(row for row in rows if text_of(row, "scope").startswith(("global", "interface ")))
 
 
 def _interface(running: Node, data: etree._Element, given: Mapping[str, str]) -> str:
     """``display dfs-group consistency-check interface { m-lag M | peer-link 1 }``."""
     scope = f"m-lag {given['id']}" if "id" in given else "peer-link"
-    return _table_of(row for row in _rows(_check(data), "item") if text_of(row, "scope") == scope)
+    return _table_of(row for row in entries_of(data, "consistency", "item") if text_of(row, "scope") == scope)
 
 
 def _status(running: Node, data: etree._Element, given: Mapping[str, str]) -> str:
@@ -87,11 +73,12 @@ def _status(running: Node, data: etree._Element, given: Mapping[str, str]) -> st
         f"{label + ' Status':<15}: {mode if mode == NONE else 'Disable' if mode == 'disable' else 'Enable'}"
         for label, mode in modes.items()
     ]
-    rows = [
+    rows = [("Configuration", "Send times", "Failed times")]
+    rows += [
         (CHECKED_ITEMS.get(text_of(row, "name"), ""), text_of(row, "sent"), text_of(row, "failed"))
-        for row in _rows(check, "item-statistics")
+        for row in entries_of(data, "consistency", "item-statistics")
     ]
-    return "\n".join([*heads, _ruled((30, 16, 0), ("Configuration", "Send times", "Failed times"), rows, width=60)])
+    return "\n".join([*heads, *columns((30, 16, 0), rows, ruler_width=60)])
 
 
 def _packets(running: Node, data: etree._Element, given: Mapping[str, str]) -> str:
@@ -107,12 +94,13 @@ def _whitelist(running: Node, data: etree._Element, given: Mapping[str, str]) ->
     path = (("m-lag", ""), ("dfs-groups", ""), ("dfs-group", "1"), ("consistency-check", ""), ("whitelist", ""))
     listed = running.find(path)
     there = {(leaf, value) for leaf, value in (listed.children if listed is not None else {})}
-    rows = [
+    rows = [("module", "service-type", "whitelist")]
+    rows += [
         (module if number == 0 else "", service, "Y" if (module, service) in there else "N")
         for module, services in _WHITELIST.items()
         for number, service in enumerate(services)
     ]
-    return _ruled((12, 28, 0), ("module", "service-type", "whitelist"), rows, width=50)
+    return "\n".join(columns((12, 28, 0), rows, ruler_width=50))
 
 
 DISPLAYS: Final = (

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from lxml import etree
 
 from mlag_client.commands.pattern import Pattern
 from mlag_client.commands.tree import DML, Node
-from mlag_client.shell.display import mac, state_of, table, text_of
+from mlag_client.shell.display import entries_of, mac, table, text_of
 from mlag_client.shell.registry import Display
 
 __all__ = ["DISPLAYS"]
@@ -18,14 +18,9 @@ _COLUMNS: Final = 4
 _WIDTH: Final = 20
 
 
-def _rows(state: etree._Element | None, *names: str) -> Iterator[etree._Element]:
-    if state is not None:
-        yield from state.iterfind("/".join(f"{{{DML}}}{name}" for name in names))
-
-
 def _lacp(running: Node, data: etree._Element, given: Mapping[str, str]) -> str:
     """``display dfs-group 1 lacp system-id m-lag M``: zeros stand for a remote identifier that is not in force."""
-    for row in _rows(state_of(data), "m-lags", "m-lag"):
+    for row in entries_of(data, "m-lags", "m-lag"):
         if (text_of(row, "node-id"), text_of(row, "id")) != ("1", given["id"]):
             continue
         lacp = row.find(f"{{{DML}}}lacp")
@@ -47,7 +42,7 @@ def _lacp(running: Node, data: etree._Element, given: Mapping[str, str]) -> str:
 def _unpaired(running: Node, data: etree._Element, given: Mapping[str, str]) -> str:
     """``display m-lag unpaired-port { reserved | suspend }``."""
     names = []
-    for row in _rows(state_of(data), "unpaired-port"):
+    for row in entries_of(data, "unpaired-port"):
         if text_of(row, "kind") == given["kind"]:
             star = "*" if text_of(row, "error-down") == "true" else ""
             names.append(star + text_of(row, "if-name"))

@@ -10,7 +10,7 @@ from lxml import etree
 
 from mlag_client.commands.pattern import Pattern
 from mlag_client.commands.tree import DML, Node
-from mlag_client.shell.display import NONE, columns, mac, state_of, text_of
+from mlag_client.shell.display import NONE, columns, entries_of, mac, state_of, text_of
 from mlag_client.shell.registry import Display, Reset
 
 __all__ = ["DISPLAYS", "RESETS"]
@@ -22,13 +22,8 @@ DESCRIPTION_WIDTH: Final = 60
 """Characters of an event in a line; the device wraps too."""
 
 
-def _entries(data: etree._Element, *path: str) -> list[etree._Element]:
-    state = state_of(data)
-    return [] if state is None else state.findall("/".join(f"{{{DML}}}{name}" for name in path))
-
-
 def _of_slot(data: etree._Element, given: Mapping[str, str], *path: str) -> Iterator[etree._Element]:
-    for row in _entries(data, *path):
+    for row in entries_of(data, *path):
         if given.get("slot", text_of(row, "slot-id")) == text_of(row, "slot-id"):
             yield row
 
@@ -55,7 +50,7 @@ def _proof(row: etree._Element) -> tuple[str, str, str, str]:
 def _dfs_authentication(running: Node, data: etree._Element, given: Mapping[str, str]) -> str:
     """``display dfs authentication status``."""
     rows = [("Type", "Success", "Fail", "Last received MAC")]
-    rows += [_proof(row) for row in _entries(data, "statistics", "dfs-authentication")]
+    rows += [_proof(row) for row in entries_of(data, "statistics", "dfs-authentication")]
     return "\n".join(columns((14, 14, 14, 0), rows))
 
 
@@ -90,7 +85,7 @@ _FWM_LASTS: Final = {**_DFS_LASTS, "last-receive-success": "receive success", "l
 def _dfs_packets(running: Node, data: etree._Element, given: Mapping[str, str]) -> str:
     """``display dfs packet statistics``; packets that are refused are in the state alone, as the device has it."""
     rows = [("Type", "Send success", "Send fail", "Receive")]
-    for row in _entries(data, "statistics", "dfs-packet", "counter"):
+    for row in entries_of(data, "statistics", "dfs-packet", "counter"):
         sent, unsent, received = (text_of(row, leaf) for leaf in ("send-success", "send-fail", "receive-success"))
         rows.append((_name(text_of(row, "type")), sent, unsent, received))
     return "\n".join([*_lasts(data, "dfs-packet", _DFS_LASTS), *columns((14, 14, 14, 10), rows)])
@@ -108,7 +103,7 @@ def _fwm_packets(running: Node, data: etree._Element, given: Mapping[str, str]) 
 
 def _faults(running: Node, data: etree._Element, given: Mapping[str, str]) -> str:
     """``display m-lag troubleshooting { current | history }``: the newest first."""
-    faults = [fault for fault in _entries(data, "fault") if text_of(fault, "kind") == given["kind"]]
+    faults = [fault for fault in entries_of(data, "fault") if text_of(fault, "kind") == given["kind"]]
     faults.sort(key=lambda fault: int(text_of(fault, "seq")), reverse=True)
     rows = [("Seq", "Time", "Event Description")]
     for fault in faults:
