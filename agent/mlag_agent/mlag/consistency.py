@@ -8,7 +8,7 @@ facts leave room: docs/decisions/059-consistency.md.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -135,6 +135,7 @@ class ConsistencyCheck:
         self._rows: tuple[ConsistencyRow, ...] | None = ()
         """The last comparison; None: something has changed since, and it is made again when somebody looks."""
         self._looked_at: tuple[ConsistencyRow, ...] = ()
+        self._codes: _Codes | None = None
         self._failed: frozenset[tuple[str, str]] = frozenset()
         self._generation = 0
         self._news = True
@@ -278,16 +279,34 @@ class ConsistencyCheck:
 
     def result(self, m_lag_id: int) -> tuple[bool, tuple[int, ...]] | None:
         """Of one M-LAG: whether it is consistent, and the codes of what is not; None when nothing is compared."""
-        return _result(self._judged(), m_lag_id) if self._compares else None
+        if not self._compares:
+            return None
+        rows = self._judged()
+        if self._codes is None or self._codes.rows is not rows:
+            self._codes = _Codes(rows)
+        codes = self._codes.of(m_lag_id)
+        return not codes, codes
 
 
-def _result(rows: Iterable[ConsistencyRow], m_lag_id: int) -> tuple[bool, tuple[int, ...]]:
-    codes = set()
-    for row in rows:
-        code = ITEMS[Item(row.item)].code
-        if row.consistent or code is None:
-            continue
-        alone = row.item == Item.M_LAG_ID and str(m_lag_id) not in (row.peer or "").split(",")
-        if row.scope == f"m-lag {m_lag_id}" or alone:
-            codes.add(code)
-    return not codes, tuple(sorted(codes))
+class _Codes:
+    """The codes of 'failed(n)' by M-LAG, of one comparison: each of thousands of M-LAGs is asked for."""
+
+    def __init__(self, rows: tuple[ConsistencyRow, ...]) -> None:
+        self.rows = rows
+        self._of_scope: dict[str, set[int]] = {}
+        self._here_alone: int | None = None
+        self._of_peer: frozenset[str] = frozenset()
+        for row in rows:
+            code = ITEMS[Item(row.item)].code
+            if row.consistent or code is None:
+                continue
+            self._of_scope.setdefault(row.scope, set()).add(code)
+            if row.item == Item.M_LAG_ID:
+                self._here_alone, self._of_peer = code, frozenset((row.peer or "").split(","))
+
+    def of(self, m_lag_id: int) -> tuple[int, ...]:
+        """Of one M-LAG of this device, ascending."""
+        codes = set(self._of_scope.get(f"m-lag {m_lag_id}", ()))
+        if self._here_alone is not None and str(m_lag_id) not in self._of_peer:
+            codes.add(self._here_alone)
+        return tuple(sorted(codes))
