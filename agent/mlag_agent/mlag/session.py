@@ -30,7 +30,7 @@ from mlag_agent.mlag.messages import (
 )
 from mlag_agent.mlag.reasons import Cause, channel_mismatch, group_mismatch
 from mlag_agent.mlag.statistics import PacketCounters, PacketType, packet_type
-from mlag_agent.mlag.wire import PROTOCOL_VERSION, Decoder, Encoder, Message, MessageType, ProtocolViolation
+from mlag_agent.mlag.wire import PROTOCOL_VERSION, Decoder, Encoder, Message, MessageType, ProtocolViolation, derive_key
 
 __all__ = [
     "BatchEnded",
@@ -125,10 +125,6 @@ class BatchEnded:
 SessionEvent = SessionUp | SessionDown | EntriesReceived | WithdrawalsReceived | BatchEnded
 
 
-def _hello_key(password: str | None) -> bytes | None:
-    return None if password is None else hmac.digest(password.encode(), _HELLO_LABEL, "sha256")
-
-
 class Session:
     """State machine of one session.
 
@@ -138,7 +134,7 @@ class Session:
 
     def __init__(self, parameters: SessionParameters, now: float, counters: PacketCounters | None = None) -> None:
         self._counters = counters or PacketCounters()
-        key = _hello_key(parameters.password)
+        key = derive_key(parameters.password, _HELLO_LABEL)
         self._parameters = parameters
         self._encoder = Encoder(key, parameters.version)
         self._decoder = Decoder(key, parameters.version)

@@ -36,6 +36,7 @@ __all__ = [
     "ProtocolViolation",
     "ReceiveFailure",
     "decode_datagram",
+    "derive_key",
 ]
 
 MAGIC: Final = b"DFSS"
@@ -193,6 +194,11 @@ class Decoder:
             )
         self._expected += 1
         return message
+
+
+def derive_key(password: str | None, label: bytes) -> bytes | None:
+    """The key of one kind of packets: HMAC-SHA256 of its label under the password, None without one."""
+    return None if password is None else hmac.digest(password.encode(), label, "sha256")
 
 
 def decode_datagram(packet: bytes, key: bytes | None, version: int = PROTOCOL_VERSION) -> Message:
