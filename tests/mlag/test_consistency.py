@@ -17,7 +17,8 @@ from mlag_agent.mlag.consistency_wire import (
     decode_part,
     encode_configuration,
 )
-from mlag_agent.mlag.state import ConsistencyMismatch, ConsistencyResumed, PairRole
+from mlag_agent.mlag.events import ConsistencyMismatch, ConsistencyResumed
+from mlag_agent.mlag.state import PairRole
 from mlag_agent.mlag.wire import ProtocolViolation
 
 WALL = datetime(2026, 1, 1, tzinfo=UTC)

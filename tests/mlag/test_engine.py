@@ -20,14 +20,7 @@ from mlag_agent.mlag import (
     Selector,
     TableCapacity,
 )
-from mlag_agent.mlag.state import (
-    AuthenticationFailure,
-    ChannelDown,
-    ChannelUp,
-    EntryLimit,
-    PeerLinkDown,
-    PeerLinkUp,
-)
+from mlag_agent.mlag.events import AuthenticationFailure, ChannelDown, ChannelUp, EntryLimit, PeerLinkDown, PeerLinkUp
 from mlag_agent.mlag.wire import PROTOCOL_VERSION
 
 V4, V6 = ("10.1.1.1", "10.1.1.2"), ("2001:db8::1", "2001:db8::2")

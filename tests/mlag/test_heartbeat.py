@@ -23,8 +23,9 @@ from mlag_agent.mlag import (
     Link,
     UdpPortInUse,
 )
+from mlag_agent.mlag.events import AuthenticationFailure, HeartbeatLost, HeartbeatResumed
 from mlag_agent.mlag.heartbeat import QUICK_GAP, Beat, Heartbeat, decode_beat, encode_beat
-from mlag_agent.mlag.state import AuthenticationFailure, HeartbeatLost, HeartbeatResumed, PairRole
+from mlag_agent.mlag.state import PairRole
 from mlag_agent.mlag.wire import ProtocolViolation
 
 if TYPE_CHECKING:

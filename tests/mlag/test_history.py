@@ -13,27 +13,24 @@ from hypothesis import strategies as st
 
 from mlag_agent.mlag import DownReason, Fault, Link, PeerLinkKind
 from mlag_agent.mlag.config import EntryType
-from mlag_agent.mlag.history import MAX_FAULTS, FaultHistory
-from mlag_agent.mlag.state import (
+from mlag_agent.mlag.events import (
     AuthenticationFailure,
-    Causation,
     ChannelDown,
     ChannelUp,
     DualActiveDetected,
     EngineEvent,
     EntryLimit,
-    GivesWay,
     HeartbeatLost,
     HeartbeatResumed,
     MemberPortDown,
     PairingFailed,
     PairingResumed,
-    PairRole,
     PeerLinkDown,
     PeerLinkUp,
-    PeerState,
     RoleChanged,
 )
+from mlag_agent.mlag.history import MAX_FAULTS, FaultHistory
+from mlag_agent.mlag.state import Causation, GivesWay, PairRole, PeerState
 
 if TYPE_CHECKING:
     from tests.mlag.conftest import Lab

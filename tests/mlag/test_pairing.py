@@ -13,16 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlag_agent.mlag.config import DetectionConfig, DownReason, Fault, Link, PeerLinkKind
+from mlag_agent.mlag.events import PairingFailed, PairingResumed, RoleChanged
 from mlag_agent.mlag.messages import Announcement
 from mlag_agent.mlag.pairing import PairingFacts, PairingTracker, derive_pairing, elect
 from mlag_agent.mlag.reasons import Cause
-from mlag_agent.mlag.state import (
-    Causation,
-    PairingFailed,
-    PairingResumed,
-    PairRole,
-    RoleChanged,
-)
+from mlag_agent.mlag.state import Causation, PairRole
 
 if TYPE_CHECKING:
     from tests.mlag.conftest import Lab

@@ -19,6 +19,7 @@ from mlag_agent.mlag import (
     PortKind,
     Unpaired,
 )
+from mlag_agent.mlag.events import DualActiveDetected, MemberPortDown
 from mlag_agent.mlag.heartbeat import Beat
 from mlag_agent.mlag.splitbrain import (
     LOGICAL_RECOVERY,
@@ -30,7 +31,7 @@ from mlag_agent.mlag.splitbrain import (
     scope_of,
     uplink_up,
 )
-from mlag_agent.mlag.state import DualActiveDetected, GivesWay, MemberPortDown, Scope, SplitPhase
+from mlag_agent.mlag.state import GivesWay, Scope, SplitPhase
 from mlag_pair import (
     ALL,
     MEMBER,

@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 
 from mlag_agent.mlag import DetectionConfig, Fault, GroupConfig, HeartbeatConfig, Link
 from mlag_agent.mlag.config import ChannelConfig, EntryType
+from mlag_agent.mlag.events import AuthenticationFailure
 from mlag_agent.mlag.heartbeat import Beat, Heartbeat
 from mlag_agent.mlag.messages import BATCH_RECORDS, RECORD_SIZE, Announcement
 from mlag_agent.mlag.peerlink import PeerLink
 from mlag_agent.mlag.session import Session, SessionParameters, SessionState
-from mlag_agent.mlag.state import AuthenticationFailure, EngineState
+from mlag_agent.mlag.state import EngineState
 from mlag_agent.mlag.statistics import (
     FWM_TYPES,
     AuthenticationCount,

@@ -30,14 +30,7 @@ from mlag_agent.mlag import (
     Plan,
 )
 from mlag_agent.mlag.config import DEFAULT_HEARTBEAT_TIMEOUT, DEFAULT_PRIORITY, DEFAULT_RATE
-from mlag_agent.mlag.state import (
-    ChannelState,
-    DualActiveState,
-    EngineState,
-    HeartbeatEnd,
-    HeartbeatState,
-    PairingState,
-)
+from mlag_agent.mlag.state import ChannelState, DualActiveState, EngineState, HeartbeatEnd, HeartbeatState, PairingState
 from mlag_agent.models import DeviceModel
 from mlag_agent.schema.nodes import ModuleRequest, SchemaTree
 

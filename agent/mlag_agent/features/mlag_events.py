@@ -8,7 +8,7 @@ from typing import Any, assert_never
 from mlag_agent.features.base import Agent
 from mlag_agent.features.events import publish
 from mlag_agent.mlag import Engine
-from mlag_agent.mlag.state import (
+from mlag_agent.mlag.events import (
     AuthenticationFailure,
     ChannelDown,
     ChannelUp,

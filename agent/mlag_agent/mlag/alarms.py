@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Protocol
 
 from mlag_agent.mlag.config import Link
+from mlag_agent.mlag.events import AuthenticationFailure, EngineEvent
 from mlag_agent.mlag.reasons import Cause
-from mlag_agent.mlag.state import AuthenticationFailure, EngineEvent
 from mlag_agent.mlag.statistics import PacketCounters
 
 __all__ = ["AuthenticationAlarms", "Watched"]

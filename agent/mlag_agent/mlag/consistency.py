@@ -16,15 +16,9 @@ from typing import Final
 
 from mlag_agent.mlag.config import CheckMode, ConsistencyConfig, ConsistencyValue, GroupConfig
 from mlag_agent.mlag.consistency_wire import ConfigurationReceiver, Part, encode_configuration
+from mlag_agent.mlag.events import ConsistencyMismatch, ConsistencyResumed, EngineEvent
 from mlag_agent.mlag.peerlink import PeerLink
-from mlag_agent.mlag.state import (
-    ConsistencyMismatch,
-    ConsistencyResumed,
-    ConsistencyRow,
-    ConsistencyState,
-    EngineEvent,
-    PairRole,
-)
+from mlag_agent.mlag.state import ConsistencyRow, ConsistencyState, PairRole
 
 __all__ = ["ITEMS", "SIMULATED", "ConsistencyCheck", "Item", "ItemSpec", "compare"]
 

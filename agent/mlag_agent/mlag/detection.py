@@ -10,6 +10,7 @@ from typing import Final
 from mlag_agent.mlag.config import DeviceIdentity, ElectionPacket, GroupConfig, PortConfig
 from mlag_agent.mlag.consistency import ConsistencyCheck
 from mlag_agent.mlag.election import ElectionOutcome
+from mlag_agent.mlag.events import EngineEvent, HeartbeatLost, HeartbeatResumed, MemberPortDown
 from mlag_agent.mlag.fabric_datagram import HeartbeatPort
 from mlag_agent.mlag.heartbeat import Beat, Heartbeat
 from mlag_agent.mlag.members import Members, is_active_standby
@@ -19,12 +20,8 @@ from mlag_agent.mlag.splitbrain import SplitBrain, SplitFacts, uplink_up
 from mlag_agent.mlag.state import (
     DualActiveState,
     ElectionState,
-    EngineEvent,
     HeartbeatEnd,
-    HeartbeatLost,
-    HeartbeatResumed,
     HeartbeatState,
-    MemberPortDown,
     MemberRole,
     MemberState,
     PairRole,

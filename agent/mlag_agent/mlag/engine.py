@@ -35,6 +35,7 @@ from mlag_agent.mlag.detection import DualActiveDetection
 from mlag_agent.mlag.device import Selector, SimulatedDevice
 from mlag_agent.mlag.election import ElectionOutcome
 from mlag_agent.mlag.errors import EngineClosed
+from mlag_agent.mlag.events import ChannelDown, ChannelUp, EngineEvent
 from mlag_agent.mlag.fabric import Connection, Fabric
 from mlag_agent.mlag.heartbeat import Heartbeat
 from mlag_agent.mlag.history import FaultHistory
@@ -48,15 +49,7 @@ from mlag_agent.mlag.peerlink_end import PeerLinkEnd
 from mlag_agent.mlag.reasons import Cause, ChannelFacts, channel_mismatch, derive_reason
 from mlag_agent.mlag.session import SessionEvent
 from mlag_agent.mlag.snapshot import COUNTER32, announcement_of, channel_state, peer_state, standing
-from mlag_agent.mlag.state import (
-    ChannelDown,
-    ChannelState,
-    ChannelUp,
-    EngineEvent,
-    EngineState,
-    EntryPage,
-    TableState,
-)
+from mlag_agent.mlag.state import ChannelState, EngineState, EntryPage, TableState
 from mlag_agent.mlag.statistics import Statistics
 from mlag_agent.mlag.sync import Synchroniser
 from mlag_agent.mlag.wire import PROTOCOL_VERSION

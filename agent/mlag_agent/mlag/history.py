@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Final
 
 from mlag_agent.mlag.config import DownReason
-from mlag_agent.mlag.state import (
+from mlag_agent.mlag.events import (
     AuthenticationFailure,
     ChannelDown,
     ChannelUp,

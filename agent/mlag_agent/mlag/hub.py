@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Final
 
 from mlag_agent.mlag.errors import EngineClosed
-from mlag_agent.mlag.state import EngineEvent, EngineState
+from mlag_agent.mlag.events import EngineEvent
+from mlag_agent.mlag.state import EngineState
 
 __all__ = ["EventHub"]
 

@@ -11,18 +11,10 @@ from datetime import datetime
 from typing import Protocol
 
 from mlag_agent.mlag.config import DownReason
+from mlag_agent.mlag.events import EngineEvent, PairingFailed, PairingResumed, RoleChanged
 from mlag_agent.mlag.messages import Announcement
 from mlag_agent.mlag.reasons import Cause
-from mlag_agent.mlag.state import (
-    Causation,
-    EngineEvent,
-    NodeState,
-    PairingFailed,
-    PairingResumed,
-    PairingState,
-    PairRole,
-    RoleChanged,
-)
+from mlag_agent.mlag.state import Causation, NodeState, PairingState, PairRole
 
 __all__ = ["Candidate", "Pairing", "PairingFacts", "PairingTracker", "derive_pairing", "elect"]
 

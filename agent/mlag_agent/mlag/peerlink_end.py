@@ -7,10 +7,11 @@ from datetime import datetime
 
 from mlag_agent.mlag.alarms import AuthenticationAlarms
 from mlag_agent.mlag.config import Fault, Link
+from mlag_agent.mlag.events import EngineEvent, PeerLinkDown, PeerLinkUp
 from mlag_agent.mlag.fabric import Fabric
 from mlag_agent.mlag.peerlink import PeerLink
 from mlag_agent.mlag.snapshot import peer_state
-from mlag_agent.mlag.state import EngineEvent, PeerLinkDown, PeerLinkState, PeerLinkUp
+from mlag_agent.mlag.state import PeerLinkState
 from mlag_agent.mlag.statistics import PacketType, Statistics
 
 __all__ = ["PeerLinkEnd"]

@@ -12,9 +12,10 @@ from datetime import datetime
 from typing import Final
 
 from mlag_agent.mlag.config import DualActiveConfig, PortConfig, PortKind, Unpaired
+from mlag_agent.mlag.events import DualActiveDetected
 from mlag_agent.mlag.heartbeat import Beat
 from mlag_agent.mlag.pairing import elect
-from mlag_agent.mlag.state import DualActiveDetected, DualActiveState, GivesWay, PairRole, Scope, SplitPhase
+from mlag_agent.mlag.state import DualActiveState, GivesWay, PairRole, Scope, SplitPhase
 
 __all__ = [
     "LOGICAL_RECOVERY",

@@ -7,10 +7,11 @@ from datetime import datetime
 from typing import Final
 
 from mlag_agent.mlag.config import DEFAULT_RATE, EntryType, TableCapacity
+from mlag_agent.mlag.events import EngineEvent, EntryLimit
 from mlag_agent.mlag.link import Runner
 from mlag_agent.mlag.replicate import Outgoing, Replicator
 from mlag_agent.mlag.session import BatchEnded, EntriesReceived, SessionEvent, SessionState, WithdrawalsReceived
-from mlag_agent.mlag.state import EngineEvent, EntryLimit, EntryStatistics, TableState
+from mlag_agent.mlag.state import EntryStatistics, TableState
 from mlag_agent.mlag.tables import NeighbourTable
 
 __all__ = ["Synchroniser"]
