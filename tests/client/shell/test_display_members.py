@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import pytest
 
@@ -15,6 +16,7 @@ from mlag_client.testing import RunningPair, pair
 FAST = EngineTimers(hello_interval=0.05, hello_hold=0.5, heartbeat_interval=0.05)
 LIMIT = 20.0
 Shells = tuple[Shell, Shell]
+Found = TypeVar("Found")
 
 
 def lines(side: int) -> list[str]:
@@ -64,8 +66,13 @@ def shown(shell: Shell, line: str) -> dict[str, str]:
 
 def until(shell: Shell, line: str, label: str, wanted: str) -> dict[str, str]:
     """The display once it shows that."""
+    return awaited(lambda: shown(shell, line), lambda found: found.get(label) == wanted)
+
+
+def awaited(read: Callable[[], Found], fits: Callable[[Found], bool]) -> Found:
+    """What is read once it fits."""
     deadline = time.monotonic() + LIMIT
-    while (found := shown(shell, line)).get(label) != wanted:
+    while not fits(found := read()):
         assert time.monotonic() < deadline, found
         time.sleep(0.05)  # a display has no event to wait for
     return found
@@ -102,10 +109,7 @@ def brief(shell: Shell, number: str) -> list[str]:
 
 
 def until_brief(shell: Shell, number: str, *wanted: str) -> None:
-    deadline = time.monotonic() + LIMIT
-    while (found := brief(shell, number)) != list(wanted):
-        assert time.monotonic() < deadline, found
-        time.sleep(0.05)
+    awaited(lambda: brief(shell, number), lambda found: found == list(wanted))
 
 
 class TestSimulated:
